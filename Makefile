@@ -1,0 +1,88 @@
+# The commands of the course; `make` lists them.
+#
+# Everything runs in .venv, which bootstrap.py makes on first use. GNU make 3.81 is enough.
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+N ?=
+B ?=
+ARGS ?=
+
+ifeq ($(OS),Windows_NT)
+PY := .venv/Scripts/python.exe
+else
+PY := .venv/bin/python
+endif
+READY := .venv/.ready
+NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=600
+
+# The environment's own python3 kernel wins over one that the user has installed.
+export JUPYTER_PREFER_ENV_PATH := 1
+export TORCH_INDEX
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test test-fast notebooks checkpoints wheel bench lint format clean distclean
+
+help: ## list these commands
+	@echo "usage: make COMMAND [VARIABLE=value ...]"
+	@echo
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | \
+	    while IFS='|' read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
+	@echo
+	@echo "variables"
+	@echo "  PYTHON       the Python to make .venv with, 3.11 or newer (now: $(PYTHON))"
+	@echo "  TORCH_INDEX  address of PyTorch's CPU-only package index, see the PyTorch installation"
+	@echo "               page: a third of the disk space, no CUDA (read when .venv is made)"
+	@echo "  N            notebooks: only the one with this number, as in N=05"
+	@echo "  B            bench: the experiment to run, as in B=NAME"
+	@echo "  ARGS         passed on to the program behind lab, test-fast, notebooks or bench"
+
+lab: $(READY) ## open JupyterLab on the course
+	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \
+	    $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
+
+test: $(READY) lint ## lint, unit tests with coverage, then every notebook against its outputs
+	$(PY) -m pytest tests --cov --cov-report=term
+	$(PY) -m pytest $(NBVAL) notebooks
+
+test-fast: $(READY) ## the unit tests that take about a minute
+	$(PY) -m pytest tests -m "not slow" $(ARGS)
+
+notebooks: $(READY) ## execute every notebook in order on the CPU and store the outputs (N=05: one)
+	$(PY) tests/execute_notebooks.py $(N) $(ARGS)
+
+checkpoints: $(READY) ## train the models that travel with the package, on real MNIST
+	$(PY) tests/benchmarks/make_checkpoints.py
+
+wheel: $(READY) ## build dist/*.whl, for Colab and for machines without the checkout
+	rm -rf build dist
+	$(PY) -m pip wheel --no-deps --no-build-isolation --wheel-dir dist .
+	rm -rf build
+
+bench: $(READY) ## list the experiments, or run one (B=NAME)
+ifeq ($(B),)
+	@find tests/benchmarks -maxdepth 1 -name '[a-z]*.py' -exec basename {} .py ';' | sort
+else
+	$(PY) tests/benchmarks/$(B).py $(ARGS)
+endif
+
+lint: $(READY) ## check code and notebooks with ruff
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+format: $(READY) ## let ruff mend what it can, and lay out the code
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+clean: ## remove build products, reports and caches
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .coverage htmlcov
+	find course_utils tests notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) \
+	    -prune -exec rm -rf {} +
+
+distclean: clean ## clean, and remove .venv and everything in data/cache too
+	rm -rf .venv data/cache
+
+$(READY): pyproject.toml constraints.txt
+	@command -v $(PYTHON) > /dev/null || \
+	    { echo "There is no $(PYTHON) here: install Python 3.11 or newer, or name one, as in 'make lab PYTHON=python3.12'." >&2; exit 1; }
+	@$(PYTHON) bootstrap.py

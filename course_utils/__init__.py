@@ -1,0 +1,16 @@
+"""The small shared package of the course on variational autoencoders.
+
+Read it floor by floor; a module imports only modules above it in this list:
+
+    session        seeds, device, plot style, compute budget
+    strokes        digits drawn with pen strokes from known factors
+    data           MNIST, verified, or the drawn digits
+    distributions  log densities and Kullback-Leibler divergences
+    ppca           probabilistic principal component analysis
+    models         autoencoders and variational autoencoders
+    objectives     bounds and likelihood estimators
+    training       one training loop, its history, checkpoints
+    plotting       figures
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,87 @@
+"""Bounds on log p(x) and estimates of it, in nats per image. Introduced in notebooks 03 and 05.
+
+All are built on the importance weight of a draw z from q(z|x):
+
+    log w = log p(x|z) + log p(z) - log q(z|x),        E_q[w] = p(x)
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from course_utils.distributions import LOG_2PI, normal_log_prob
+from course_utils.models import VAE
+
+CHUNK_ELEMENTS = 4_000_000  # activations a layer holds, 16 MB: larger chunks leave the cache
+
+
+def _check_batch(model: VAE, x: Tensor, num_samples: int) -> None:
+    if x.dim() != 2 or x.shape[1] != model.data_dim:
+        raise ValueError(f"x: expected shape (B, {model.data_dim}), got {tuple(x.shape)}")
+    if num_samples < 1:
+        raise ValueError(f"num_samples: expected 1 or more, got {num_samples}")
+
+
+def log_weights(model: VAE, x: Tensor, num_samples: int) -> Tensor:
+    """Log importance weights (K, B) of `num_samples` = K draws from q(z|x) for x (B, D)."""
+    _check_batch(model, x, num_samples)
+    mu, log_var = model.encode(x)
+    z = model.reparameterize(
+        mu.expand(num_samples, *mu.shape), log_var.expand(num_samples, *mu.shape)
+    )
+    log_prior = -0.5 * (LOG_2PI + z.square()).sum(-1)
+    log_q = normal_log_prob(z, mu, log_var)
+    return model.log_prob_of(x, model.decode(z)) + log_prior - log_q
+
+
+def iwae_bound(model: VAE, x: Tensor, num_samples: int) -> Tensor:
+    r"""Importance-weighted bound, one draw of K samples for each x; differentiable.
+
+    $$\mathcal L_K = \mathbb E_{z_1..z_K \sim q}\Big[\log \frac1K \sum_k w_k\Big] \le \log p(x)$$
+
+    Args:
+        x: (B, D). num_samples: K; K = 1 is a one-sample ELBO (with a sampled, not analytic, KL).
+    Returns:
+        (B,), nats.
+    Raises:
+        ValueError: if x is not (B, D) or K < 1.
+    Source: Burda, Grosse and Salakhutdinov (2016), eq. 8.
+    """
+    return torch.logsumexp(log_weights(model, x, num_samples), dim=0) - math.log(num_samples)
+
+
+@torch.no_grad()
+def log_likelihood(model: VAE, x: Tensor, num_samples: int = 500, progress: bool = True) -> Tensor:
+    r"""Importance-sampled estimate of log p(x), from below on average.
+
+    The estimate is `iwae_bound` with many samples: its expectation is a lower bound that tightens
+    as K grows. Works in chunks, so memory does not grow with B or K.
+
+    Args:
+        x: (B, D). num_samples: K. progress: show a bar.
+    Returns:
+        (B,), nats. The standard error of the mean over images is `.std() / sqrt(B)`.
+    Raises:
+        ValueError: if x is not (B, D) or K < 1.
+    Source: Burda, Grosse and Salakhutdinov (2016), section 5.
+    """
+    _check_batch(model, x, num_samples)
+    widest_layer = max(
+        len(p) for p in model.parameters() if p.dim()
+    )  # hidden ones count: D may be 2
+    per_draw = min(num_samples, max(1, CHUNK_ELEMENTS // widest_layer))
+    rows = max(1, CHUNK_ELEMENTS // (per_draw * widest_layer))
+    estimates = []
+    with tqdm(
+        total=len(x), desc="log-likelihood", unit="image", disable=not progress, leave=False
+    ) as bar:
+        for chunk in x.split(rows):
+            total = torch.full((len(chunk),), -math.inf, device=x.device, dtype=x.dtype)
+            for done in range(0, num_samples, per_draw):
+                log_w = log_weights(model, chunk, min(per_draw, num_samples - done))
+                total = torch.logaddexp(total, torch.logsumexp(log_w, dim=0))
+            estimates.append(total - math.log(num_samples))
+            bar.update(len(chunk))
+    return torch.cat(estimates) if estimates else x.new_zeros(0)

@@ -1,0 +1,316 @@
+"""Figures. Every function returns `(fig, ax)` or an array, and touches no global state.
+
+Digits stay at their natural 28 pixels inside arrays; figures and pages enlarge them.
+"""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from course_utils.data import ImageData, as_float
+from course_utils.session import PALETTE, own_seed
+from course_utils.training import History
+
+DIGIT_COLOURS = plt.get_cmap("tab10").colors  # ten classes need ten colours
+GAP = 2  # blank pixels between the images of a mosaic
+
+
+def _as_images(images: Tensor) -> Tensor:
+    """(N, D) or (N, 28, 28), uint8 or float, to float (N, side, side) on the CPU, in [0, 1]."""
+    images = images.detach().cpu()
+    images = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+    if images.dim() == 2:
+        side = round(images.shape[1] ** 0.5)
+        if side * side != images.shape[1]:
+            raise ValueError(f"images: expected square images, got {tuple(images.shape)}")
+        images = images.view(-1, side, side)
+    if images.dim() != 3:
+        raise ValueError(f"images: expected (N, D) or (N, side, side), got {tuple(images.shape)}")
+    return images.clamp(0, 1)
+
+
+def mosaic(images: Tensor, columns: int) -> np.ndarray:
+    """Images (N, D) side by side, row after row, as one array; 0 is paper and 1 is ink."""
+    images = _as_images(images)
+    n, height, width = images.shape
+    lines = -(-n // columns)
+    page = np.zeros((lines * (height + GAP) - GAP, columns * (width + GAP) - GAP), np.float32)
+    for i, image in enumerate(images):
+        top, left = i // columns * (height + GAP), i % columns * (width + GAP)
+        page[top : top + height, left : left + width] = image
+    return page
+
+
+def _bare(ax: Axes) -> None:
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def show_rows(rows: dict[str, Tensor], width: float = 10) -> tuple[Figure, Axes]:
+    """Rows of images under each other, each with its name: `{"original": x, "decoded": x_hat}`.
+
+    Args:
+        rows: name to images (N, D), the same N in every row.
+        width: of the figure, inches.
+    """
+    counts = {len(images) for images in rows.values()}
+    if len(counts) != 1:
+        raise ValueError(f"rows: expected as many images in each, got {sorted(counts)}")
+    (n,) = counts
+    page = mosaic(torch.cat([_as_images(images) for images in rows.values()]), n)
+    labels_width = 0.13 * max(len(name) for name in rows)
+    fig, ax = plt.subplots(figsize=(width, (width - labels_width) * page.shape[0] / page.shape[1]))
+    show_page(page, ax=ax)
+    line_height = (page.shape[0] + GAP) / len(rows)
+    ax.set_yticks((np.arange(len(rows)) + 0.5) * line_height - GAP / 2, list(rows))
+    ax.tick_params(length=0)
+    return fig, ax
+
+
+def show_grids(
+    grids: dict[str, Tensor], columns: int = 8, width: float = 10
+) -> tuple[Figure, np.ndarray]:
+    """Blocks of images side by side, each under its name."""
+    pages = [mosaic(images, columns) for images in grids.values()]
+    panel = width / len(pages)
+    aspect = max(page.shape[0] / page.shape[1] for page in pages)
+    fig, axes = plt.subplots(1, len(pages), figsize=(width, panel * aspect + 0.4), squeeze=False)
+    for ax, name, page in zip(axes[0], grids, pages, strict=True):
+        show_page(page, name, ax)
+    return fig, axes[0]
+
+
+def panels(n: int, width: float = 12, height: float = 4) -> tuple[Figure, np.ndarray]:
+    """A row of n empty panels: (fig, axes)."""
+    return plt.subplots(1, n, figsize=(width, height))
+
+
+def show_page(page: np.ndarray, title: str = "", ax: Axes | None = None) -> tuple[Figure, Axes]:
+    """One array of ink, 0 to 1, such as a mosaic."""
+    if ax is None:
+        _, ax = plt.subplots(figsize=(6, 6))
+    ax.imshow(page, vmin=0, vmax=1)
+    ax.set_title(title)
+    _bare(ax)
+    return ax.figure, ax
+
+
+def plot_history(history: History) -> tuple[Figure, np.ndarray]:
+    """-ELBO, its reconstruction term and its KL over the epochs of a VAE, on train and test."""
+    titles = {"elbo": "−ELBO", "log_lik": "reconstruction: −E[log p(x|z)]", "kl": "KL(q ‖ prior)"}
+    fig, axes = panels(3, height=3.8)
+    for ax, (name, title) in zip(axes, titles.items(), strict=True):
+        for split, style in [("train", "--"), ("test", "-")]:
+            values = np.array(history.column(f"{split}_{name}"))
+            sign = 1 if name == "kl" else -1
+            ax.plot(history.column("epoch"), sign * values, style, label=split, marker=".")
+        ax.set(title=title, xlabel="epoch")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    axes[0].set_ylabel("nats per image")
+    axes[0].legend()
+    return fig, axes
+
+
+def plot_towards(values: Sequence[float], goal: float, name: str) -> tuple[Figure, Axes]:
+    """An ELBO per epoch, climbing to a line that is known."""
+    fig, ax = plt.subplots(figsize=(8, 3.6))
+    ax.axhline(goal, color="black", linestyle=":", label=name)
+    ax.plot(range(1, len(values) + 1), values, marker=".", label="ELBO")
+    ax.set(xlabel="epoch", ylabel="nats per image")
+    ax.legend(loc="lower right")
+    return fig, ax
+
+
+def latent_scatter(
+    codes: Tensor, labels: Tensor, ax: Axes | None = None, limit: float = 4, legend: bool = True
+) -> tuple[Figure, Axes]:
+    """Two-dimensional codes (N, 2), coloured by class; equal axes from -limit to limit."""
+    if ax is None:
+        _, ax = plt.subplots(figsize=(6.6, 6))
+    codes, labels = codes.detach().cpu(), labels.cpu()
+    for digit in range(10):
+        z = codes[labels == digit]
+        ax.scatter(*z.T, s=5, alpha=0.6, color=DIGIT_COLOURS[digit], label=digit, linewidths=0)
+    ax.set(xlim=(-limit, limit), ylim=(-limit, limit), xlabel="$z_1$", ylabel="$z_2$")
+    ax.set_aspect("equal")
+    if legend:
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=4, title="digit")
+    return ax.figure, ax
+
+
+@torch.no_grad()
+def latent_manifold(model: nn.Module, side: int = 20, limit: float | None = None) -> np.ndarray:
+    """Decoded images on a grid over a two-dimensional latent space, as one array.
+
+    Args:
+        model: with `decode_mean` and `latent_dim == 2`.
+        side: images per row and column.
+        limit: None spaces the grid by the inverse Gaussian distribution function, so that each
+            image stands for the same share of the prior; a number gives an even grid from -limit
+            to limit.
+    """
+    if model.latent_dim != 2:
+        raise ValueError(f"expected a model with two latent dimensions, got {model.latent_dim}")
+    share = (torch.arange(side) + 0.5) / side
+    ticks = (2 * share - 1) * limit if limit is not None else torch.special.ndtri(share)
+    z_2, z_1 = torch.meshgrid(ticks.flip(0), ticks, indexing="ij")  # z_2 grows upwards
+    z = torch.stack([z_1.flatten(), z_2.flatten()], dim=1)
+    return mosaic(model.decode_mean(z.to(next(model.parameters()).device)), side)
+
+
+def against_prior(z: Tensor, limit: float = 4) -> tuple[Figure, np.ndarray]:
+    """Draws z (N, 2) and the standard normal prior: the plane, and a histogram per dimension."""
+    fig, axes = panels(3, height=4)
+    axes[0].scatter(*z.T, s=3, alpha=0.3, linewidths=0)
+    for radius in (1, 2, 3):
+        axes[0].plot(*_ellipse(torch.zeros(2), torch.ones(2), radius), "k:", linewidth=1.2)
+    axes[0].set(xlim=(-limit, limit), ylim=(-limit, limit), xlabel="$z_1$", ylabel="$z_2$")
+    axes[0].set(title="draws from q(z); circles: prior")
+    axes[0].set_aspect("equal")
+    ticks = torch.linspace(-limit, limit, 200)
+    density = torch.exp(-0.5 * ticks**2) / (2 * torch.pi) ** 0.5
+    for m, ax in enumerate(axes[1:]):
+        ax.hist(z[:, m].numpy(), bins=60, density=True, alpha=0.6, label="aggregate posterior")
+        ax.plot(ticks, density, "k:", label="prior")
+        ax.set(xlabel=f"$z_{m + 1}$", xlim=(-limit, limit))
+    axes[1].set_ylabel("density")
+    handles, labels = axes[1].get_legend_handles_labels()
+    axes[1].set_ylim(0, 1.45 * axes[1].get_ylim()[1])
+    axes[1].legend(handles, labels, loc="upper center")
+    return fig, axes
+
+
+def _ellipse(mu: Tensor, std: Tensor, scale: float = 2.0) -> Tensor:
+    """Outline (2, 200) of the axis-parallel ellipse at `scale` standard deviations; both (2,)."""
+    angle = torch.linspace(0, 2 * torch.pi, 200)
+    return torch.stack(
+        [mu[0] + scale * std[0] * angle.cos(), mu[1] + scale * std[1] * angle.sin()]
+    )
+
+
+def posteriors(
+    ticks: Tensor, log_posterior: Tensor, mu: Tensor, log_var: Tensor, x: Tensor
+) -> tuple[Figure, np.ndarray]:
+    """Exact posteriors on a grid as shades, the encoder's q as ellipses, the digits as insets.
+
+    Args:
+        ticks: (T,), of both axes. log_posterior: (n, T * T), z_1 varying slowest.
+        mu, log_var: (n, 2). x: (n, D), images.
+    """
+    fig, axes = panels(len(mu), width=4.3 * len(mu), height=4.2)
+    ticks, mu, std = ticks.cpu(), mu.cpu(), torch.exp(0.5 * log_var).cpu()
+    density = log_posterior.exp().cpu().view(-1, len(ticks), len(ticks)).transpose(1, 2)
+    for ax, p, centre, s, image in zip(axes, density, mu, std, _as_images(x), strict=True):
+        ax.pcolormesh(ticks, ticks, p, cmap="Blues", rasterized=True)
+        ax.plot(*_ellipse(centre, s), color=PALETTE[1], label="q, two standard deviations")
+        # Frame whatever holds any posterior mass worth a shade, and all of q.
+        rows, columns = (p > 0.01 * p.max()).nonzero(as_tuple=True)
+        for axis, (index, m) in {"x": (columns, 0), "y": (rows, 1)}.items():
+            low = min(ticks[index.min()], centre[m] - 2 * s[m]).item()
+            high = max(ticks[index.max()], centre[m] + 2 * s[m]).item()
+            margin = 0.15 * (high - low)
+            ax.set(**{f"{axis}lim": (low - margin, high + 3 * margin)})
+        ax.set(xlabel="$z_1$", ylabel="$z_2$")
+        ax.grid(False)
+        inset = ax.inset_axes([0.74, 0.74, 0.26, 0.26])
+        show_page(image.numpy(), ax=inset)
+    axes[0].legend(loc="upper left", fontsize=11)
+    return fig, axes
+
+
+@torch.no_grad()
+def compare_latents(trained: dict[str, nn.Module], digits: ImageData) -> tuple[Figure, np.ndarray]:
+    """For two-dimensional VAEs: draws from q for 3,000 test digits above, dreams below."""
+    fig, axes = plt.subplots(
+        2, len(trained), figsize=(12, 6.2), height_ratios=(3, 1.3), squeeze=False
+    )
+    x, labels = as_float(digits.test_images[:3000]), digits.test_labels[:3000]
+    for column, (name, model) in enumerate(trained.items()):
+        device = next(model.parameters()).device
+        z = model.reparameterize(*model.encode(x.to(device))).cpu()
+        limit = 1.05 * max(4, z.abs().quantile(0.99).item())
+        top, bottom = axes[:, column]
+        latent_scatter(z, labels, top, limit, legend=column == len(trained) - 1)
+        top.plot(*_ellipse(torch.zeros(2), torch.ones(2)), color="black", linewidth=1.5)
+        top.set_title(name)
+        show_page(mosaic(model.sample(24), 8), "24 dreams", bottom)
+    return fig, axes
+
+
+@torch.no_grad()
+def two_digit_story(
+    models: Sequence[nn.Module], epochs: Sequence[int], x: Tensor
+) -> tuple[Figure, np.ndarray]:
+    """Two digits x (2, D), epoch by epoch: regions q(z|x), draws, and what those decode to."""
+    draws = 5
+    fig, axes = plt.subplots(
+        3, len(models), figsize=(3 * len(models), 5.4), height_ratios=(3, 0.6, 0.6)
+    )
+    for column, (model, epoch) in enumerate(zip(models, epochs, strict=True)):
+        mu, log_var = model.encode(x)
+        with own_seed(epoch):
+            z = model.reparameterize(mu.expand(draws, 2, 2), log_var.expand(draws, 2, 2)).cpu()
+        mu, std = mu.cpu(), torch.exp(0.5 * log_var).cpu()
+        ax = axes[0, column]
+        for digit in range(2):
+            ax.plot(*_ellipse(mu[digit], std[digit]), color=PALETTE[digit])
+            ax.scatter(*z[:, digit].T, s=22, color=PALETTE[digit])
+            decoded = model.decode_mean(z[:, digit].to(x.device))
+            page = mosaic(torch.cat([x[[digit]].cpu(), decoded.cpu()]), draws + 1)
+            below = axes[1 + digit, column]
+            show_page(page, ax=below)
+            below.axvline(28 + GAP / 2 - 0.5, color=PALETTE[digit], linewidth=2)
+        ax.set(title=f"epoch {epoch}", xlabel="$z_1$")
+        ax.set_aspect("equal", adjustable="datalim")
+    axes[0, 0].set_ylabel("$z_2$")
+    for digit, name in enumerate(["first digit", "second"]):
+        axes[1 + digit, 0].set_ylabel(name, fontsize=11)
+    return fig, axes
+
+
+def confusion(labels: Tensor, guesses: Tensor) -> tuple[Figure, Axes]:
+    """Confusion matrix of ten classes, each row in percent of its class."""
+    counts = torch.bincount(10 * labels + guesses, minlength=100).view(10, 10).float()
+    percent = 100 * counts / counts.sum(1, keepdim=True)
+    fig, ax = plt.subplots(figsize=(6.4, 5.6))
+    ax.imshow(percent, cmap="Blues", vmin=0, vmax=100)
+    for row in range(10):
+        for column in range(10):
+            value = percent[row, column].item()
+            if value >= 0.5:
+                colour = "white" if value > 50 else "black"
+                ax.text(column, row, f"{value:.0f}", ha="center", va="center", color=colour)
+    ax.set(xticks=range(10), yticks=range(10), xlabel="class of the neighbours", ylabel="digit")
+    ax.set_title("percent of each digit")
+    ax.grid(False)
+    return fig, ax
+
+
+def likelihood_bars(rows: list[dict]) -> tuple[Figure, Axes]:
+    """Measured -log p(x) of several models, with standard errors; lower is better."""
+    fig, ax = plt.subplots(figsize=(9, 0.5 * len(rows) + 1.2))
+    names, values = [row["name"] for row in rows], [-row["log_likelihood"] for row in rows]
+    drawn = ax.barh(names, values, xerr=[row["standard_error"] for row in rows], color=PALETTE[0])
+    ax.bar_label(drawn, fmt="{:.1f}", padding=8)
+    ax.set(xlabel="−log p(x), nats per image (lower is better)", xlim=(0, 1.12 * max(values)))
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    return fig, ax
+
+
+def bars(values: dict[str, float], ylabel: str, ax: Axes | None = None) -> tuple[Figure, Axes]:
+    """One labelled bar per entry, its value written above it."""
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7, 3.6))
+    drawn = ax.bar(list(values), list(values.values()), color=PALETTE[: len(values)])
+    ax.bar_label(drawn, fmt="{:.3g}", padding=3)
+    ax.set_ylabel(ylabel)
+    ax.grid(axis="x", visible=False)
+    return ax.figure, ax

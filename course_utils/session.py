@@ -1,0 +1,125 @@
+"""What every notebook does first: seeds, device, plot style, compute budget.
+
+Nothing here is about variational autoencoders; it is in the package so that it stays off the page.
+"""
+
+import os
+import platform
+import random
+import warnings
+from contextlib import contextmanager
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from course_utils import __version__
+
+T = TypeVar("T")
+
+# Okabe and Ito (2008): colours that colour-blind readers can tell apart; the last one is grey.
+PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999"]
+
+PLOT_STYLE = {
+    "figure.figsize": (8, 4),
+    "figure.dpi": 110,
+    "figure.facecolor": "white",  # stays readable when the page around it is dark
+    "savefig.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "font.size": 13,
+    "axes.titlesize": 14,
+    "axes.labelsize": 13,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "lines.linewidth": 2.2,
+    "image.cmap": "gray_r",
+    "image.interpolation": "nearest",
+}
+
+
+def pick_device() -> torch.device:
+    """The fastest device at hand: cuda, then mps (Apple), then cpu."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def budget() -> str:
+    """The compute budget, `"cpu"` or `"gpu"`.
+
+    `COURSE_BUDGET` decides; without it, `"gpu"` where there is an accelerator, else `"cpu"`.
+    The budget changes how long things run (epochs, sample counts), never which code runs.
+    """
+    chosen = os.environ.get("COURSE_BUDGET") or ("cpu" if pick_device().type == "cpu" else "gpu")
+    if chosen not in ("cpu", "gpu"):
+        raise ValueError(f"COURSE_BUDGET: expected 'cpu' or 'gpu', got {chosen!r}")
+    return chosen
+
+
+def by_budget(cpu: T, gpu: T) -> T:
+    """`cpu` or `gpu`, whichever the compute budget says: `EPOCHS = by_budget(cpu=12, gpu=80)`."""
+    return cpu if budget() == "cpu" else gpu
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch (every device)."""
+    if not 0 <= seed < 2**32:  # NumPy takes no others
+        raise ValueError(f"seed: expected 0 to 2**32 - 1, got {seed}")
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def seed_shift() -> int:
+    """What `COURSE_SEED_SHIFT` adds to the seed of every notebook; 0 where it is not set."""
+    text = os.environ.get("COURSE_SEED_SHIFT") or "0"
+    if not text.isdecimal():
+        raise ValueError(f"COURSE_SEED_SHIFT: expected a whole number from 0 up, got {text!r}")
+    return int(text)
+
+
+@contextmanager
+def own_seed(seed: int):
+    """Run a block with its own torch seed, and leave torch's streams as they were before it."""
+    on_mps = torch.backends.mps.is_available()  # fork_rng looks after the CPU and CUDA only
+    mps_state = torch.mps.get_rng_state() if on_mps else None
+    try:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        if on_mps:
+            torch.mps.set_rng_state(mps_state)
+
+
+def setup(seed: int = 0) -> torch.device:
+    """Prepare a notebook: seed everything, set the plot style, print one line, return the device.
+
+    Args:
+        seed: base seed. The environment variable `COURSE_SEED_SHIFT` is added to it, so that
+            every notebook can be tried with other seeds without an edit.
+    Returns:
+        The device to compute on: cuda, mps or cpu.
+    """
+    import matplotlib.pyplot as plt  # slow to import, and only notebooks need it
+
+    seed += seed_shift()
+    seed_everything(seed)
+    plt.rcParams.update(PLOT_STYLE)
+    plt.rcParams["axes.prop_cycle"] = plt.cycler(color=PALETTE)
+    # Half a page of warning about a widget that is only a progress bar helps nobody.
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    device = pick_device()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    print(
+        f"course_utils {__version__}, torch {torch.__version__}, "
+        f"Python {platform.python_version()}; device {name}, budget {budget()}, seed {seed}"
+    )
+    return device

@@ -1,0 +1,344 @@
+"""Digits drawn with pen strokes from known factors: the course's embedded data set.
+
+When MNIST cannot be had, these images stand in for it. An expert chose their latent variables
+(slant, rotation, width, height, thickness), so disentanglement can be measured, not admired.
+
+Three floors, and none knows the ones above it: the *pen* turns paths in the plane into images,
+the *glyphs* say which paths make a digit, the *factors* say how a writer sizes and leans them.
+
+The plane: x points right, y points up, the unit is one pixel, and the origin is the centre of
+pixel (14, 14), where MNIST puts the centre of mass.
+"""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+SIZE = 28  # pixels per side
+
+# --------------------------------------------------------------------------------- the pen
+
+CHUNK = 300_000  # distances held at once: few enough to stay in the processor's cache
+
+
+def draw_paths(paths: Tensor, thickness: Tensor) -> Tensor:
+    """Draw one path per image with a round pen.
+
+    A pixel at distance d from the path gets the ink clamp(1/2 + thickness/2 - d, 0, 1): the edge
+    is one pixel soft. Distances are exact; there is no finer grid to draw on and average over.
+
+    Args:
+        paths: (B, P, 2) with P >= 2, points (x, y) in the module's plane, joined by straight
+            lines. A point of NaNs lifts the pen; shorter paths are padded with NaNs.
+        thickness: (B,), diameter of the pen in pixels.
+
+    Returns:
+        uint8 (B, 28, 28), 255 is full ink. An image does not depend on the rest of the batch.
+
+    Raises:
+        ValueError: if the shapes are not those above.
+    """
+    if paths.ndim != 3 or paths.shape[1] < 2 or paths.shape[2] != 2:
+        raise ValueError(f"expected paths of shape (B, P >= 2, 2), got {tuple(paths.shape)}")
+    if thickness.shape != paths.shape[:1]:
+        raise ValueError(
+            f"expected thickness of shape ({len(paths)},), got {tuple(thickness.shape)}"
+        )
+    images = torch.empty(len(paths), SIZE, SIZE, dtype=torch.uint8)
+    step = max(1, CHUNK // (paths.shape[1] * SIZE * SIZE))
+    for first in range(0, len(paths), step):
+        chunk = slice(first, first + step)
+        distance = _distance_to_path(paths[chunk].float())
+        ink = (0.5 + thickness[chunk, None, None].float() / 2 - distance).clamp(0, 1)
+        images[chunk] = (255 * ink).round().to(torch.uint8)
+    return images
+
+
+def _distance_to_path(paths: Tensor) -> Tensor:
+    """Distance in pixels from every pixel to the path: (B, P, 2) -> (B, 28, 28).
+
+    Seen from a segment's middle, a pixel lies so far along the segment and so far across it.
+    Its distance is the hypotenuse of `across` and of what `along` exceeds half the length by.
+    """
+    start, stop = paths[:, :-1], paths[:, 1:]  # (B, S, 2), the S = P - 1 segments
+    length = (stop - start).norm(dim=-1)  # (B, S)
+    middle = torch.where(length.isnan()[..., None], 1e6, (start + stop) / 2)  # lifted: far away
+    direction = (stop - start) / length[..., None]
+    some = torch.tensor([1.0, 0.0])  # a dot or a lift has no direction, any will do
+    cos, sin = torch.where(length[..., None] > 1e-6, direction, some)[..., None].unbind(-2)
+    length = length.nan_to_num(0.0)
+    pixel = torch.arange(SIZE) - SIZE // 2
+    x = pixel - middle[..., :1]  # (B, S, 28), by column
+    y = -pixel - middle[..., 1:]  # (B, S, 28), by row: row 0 is the top one
+
+    # Each coordinate is a part by column plus a part by row: one addition per pixel. Sums and
+    # products alone also round alike for any batch size, so a chunk never changes an image.
+    along = (sin * y)[..., :, None] + (cos * x)[..., None, :]  # (B, S, 28, 28)
+    across = (cos * y)[..., :, None] - (sin * x)[..., None, :]
+    along.abs_().sub_(length[..., None, None] / 2).clamp_(min=0).square_()
+    return along.add_(across.square_()).amin(dim=1).sqrt_()
+
+
+# ------------------------------------------------------------------------------ the glyphs
+
+# Styles of writing a digit: (share of writers, strokes). The points the pen passes through lie in
+# a box of 100 by 100, x right, y up. "|" makes the point before it a corner, "/" lifts the pen.
+GLYPHS = {
+    0: [
+        (0.5, "52 100, 15 84, 0 48, 16 12, 50 0, 86 16, 100 52, 84 87, 46 99"),
+        (0.5, "74 90, 36 98, 5 62, 12 16, 48 0, 88 20, 97 60, 76 92, 42 90"),
+    ],
+    1: [
+        (0.8, "50 100, 50 67, 50 33, 50 0"),
+        (0.14, "24 76, 52 100 | 52 50, 52 0"),
+        (0.06, "22 76, 52 100 | 52 50, 52 0 / 15 0, 50 1, 90 0"),
+    ],
+    2: [
+        (0.5, "8 78, 34 99, 74 90, 76 62, 46 28, 4 2 | 48 5, 98 3"),
+        (0.35, "8 80, 38 100, 76 84, 66 48, 32 10, 8 2, 4 15, 22 23, 54 9, 98 4"),
+        (0.15, "14 84, 46 100, 70 80, 54 38, 20 2, 2 14, 20 34, 56 18, 94 0"),
+    ],
+    3: [
+        (0.5, "8 86, 42 100, 78 80, 34 54 | 82 42, 82 12, 44 0, 4 12"),
+        (0.4, "10 88, 46 100, 78 82, 58 58, 38 52, 66 49, 86 28, 56 1, 6 10"),
+        (0.1, "8 95, 80 98 | 38 60 | 84 44, 80 10, 42 0, 4 10"),
+    ],
+    4: [
+        (0.45, "18 97, 6 46 | 50 44, 96 50 / 76 99, 74 50, 70 0"),
+        (0.3, "16 96, 10 60, 34 44, 74 56 / 80 100, 76 50, 70 0"),
+        (0.25, "70 100, 4 36 | 50 35, 98 38 / 70 100, 70 50, 68 0"),
+    ],
+    5: [
+        (0.45, "24 97, 14 56 | 56 62, 84 34, 56 3, 4 6 / 24 97, 60 96, 98 99"),
+        (0.35, "94 97, 28 95 | 16 55 | 60 60, 82 30, 50 1, 4 8"),
+        (0.2, "94 99, 48 97, 24 74, 62 52, 76 22, 42 0, 4 8"),
+    ],
+    6: [
+        (0.5, "66 100, 30 74, 8 32, 36 1, 82 14, 74 43, 38 42, 12 20"),
+        (0.5, "50 100, 16 64, 6 20, 46 0, 92 20, 72 48, 26 34"),
+    ],
+    7: [
+        (0.55, "8 88, 48 94, 90 98 | 64 52, 42 0"),
+        (0.25, "12 74, 14 93 | 90 97 | 66 54, 46 0"),
+        (0.2, "8 90, 48 95, 90 98 | 64 52, 42 0 / 24 46, 56 48, 90 50"),
+    ],
+    8: [
+        (0.5, "80 86, 48 100, 16 82, 46 55, 82 24, 46 0, 10 22, 48 53, 82 80, 74 94"),
+        (0.25, "80 90, 44 100, 16 80, 48 56, 76 26, 44 0, 14 20, 52 54, 96 98"),
+        (0.25, "50 53, 18 76, 50 100, 82 76, 50 53, 10 24, 50 0, 90 24, 46 56"),
+    ],
+    9: [
+        (0.4, "82 86, 48 100, 10 78, 34 50, 74 66, 84 92 | 82 44, 74 0"),
+        (0.4, "80 68, 42 49, 8 74, 42 100, 80 86, 80 42, 68 0"),
+        (0.2, "84 86, 46 100, 10 72, 44 50, 82 74, 84 44, 54 4, 14 8"),
+    ],
+}
+SPAN = 4  # straight lines that stand for the curve between two neighbouring points
+WAVES, POINTS = 2, 16  # waves that warp a glyph; points of a glyph, at most
+NOISE = 1 + 4 * WAVES + 2 * POINTS  # random numbers per image: style, warp, jitter
+WAVE_NUMBER = 4.0  # radians per box: a wave is one and a half boxes long
+WARP, JITTER = 0.06, 0.02  # standard deviations of a wave's amplitude and of a point, in boxes
+
+
+def _smooth(points: Tensor) -> Tensor:
+    """Catmull-Rom curve through points: (B, n, 2) -> (B, SPAN * (n - 1) + 1, 2)."""
+    before, after = 2 * points[:, :1] - points[:, 1:2], 2 * points[:, -1:] - points[:, -2:-1]
+    padded = torch.cat([before, points, after], dim=1)[:, :, None]
+    a, b, c, d = (padded[:, i : i + points.shape[1] - 1] for i in range(4))  # (B, n - 1, 1, 2)
+    t = torch.arange(SPAN)[:, None] / SPAN
+    curve = b + t / 2 * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
+    return torch.cat([curve.flatten(1, 2), points[:, -1:]], dim=1)
+
+
+def _write(strokes: str, noise: Tensor) -> Tensor:
+    """Write a glyph once for each of B unsteady hands.
+
+    Every point is moved a little on its own; then slow waves bend the whole plane, which keeps
+    neighbours together; then the height is made 1 again, to leave it to the factors.
+
+    Args:
+        strokes: one entry of GLYPHS.
+        noise: (B, NOISE - 1), uniform in (0, 1).
+
+    Returns:
+        (B, P, 2), paths about the box [-1/2, 1/2] x [-1/2, 1/2], x right, y up.
+    """
+    waves = noise[:, : 4 * WAVES].unflatten(1, (WAVES, 1, 4))
+    jitter = JITTER * _normal(noise[:, 4 * WAVES :]).unflatten(1, (POINTS, 2))
+    pieces, used = [], 0
+    for stroke in strokes.split("/"):
+        corner = jitter[:, :0]  # none yet
+        for piece in stroke.split("|"):
+            points = torch.tensor([[int(v) for v in xy.split()] for xy in piece.split(",")])
+            points = points / 100 - 0.5 + jitter[:, used : used + len(points)]
+            used += points.shape[1]
+            pieces.append(_smooth(torch.cat([corner, points], dim=1)))
+            corner = points[:, -1:]
+        pieces.append(torch.full_like(corner, math.nan))
+    x, y = torch.cat(pieces, dim=1).unbind(-1)  # (B, P) each
+    for wave in waves.unbind(1):
+        direction, phase = (2 * math.pi * wave[..., :2]).unbind(-1)  # (B, 1) each
+        shift_x, shift_y = (WARP * _normal(wave[..., 2:])).unbind(-1)
+        swing = (WAVE_NUMBER * (direction.cos() * x + direction.sin() * y) + phase).sin()
+        x, y = x + shift_x * swing, y + shift_y * swing
+    low = y.nan_to_num(math.inf).amin(1, keepdim=True)
+    high = y.nan_to_num(-math.inf).amax(1, keepdim=True)
+    return torch.stack([x, (y - low) / (high - low) - 0.5], dim=-1)
+
+
+# ----------------------------------------------------------------------------- the factors
+
+# Mean and standard deviation of the normal distribution that each factor is drawn from.
+FACTORS = {
+    "slant": (0.16, 0.22),  # tangent of the angle by which uprights lean to the right
+    "rotation": (0.0, 5.0),  # degrees counter-clockwise, after the slant
+    "width": (13.0, 1.8),  # pixels that the glyphs' box is wide, before slant and rotation
+    "height": (16.0, 1.0),  # pixels from the path's lowest point to its highest, before both
+    "thickness": (2.6, 0.6),  # pixels, diameter of the pen
+}
+CUT = 2.0  # standard deviations at which every normal distribution here is cut off
+
+
+def sample_factors(n: int, seed: int = 0) -> dict[str, Tensor]:
+    """Draw n independent values of each factor from its prior.
+
+    The priors are normal distributions with the means and standard deviations in FACTORS, cut
+    off at two standard deviations: thickness, say, lies between 1.4 and 3.8 pixels.
+
+    Returns:
+        float32 (n,) for each of slant, rotation, width, height and thickness, in the units of
+        `draw_digits`. The first values do not depend on n.
+
+    Raises:
+        ValueError: if n is negative.
+    """
+    if n < 0:
+        raise ValueError(f"expected a number of images n >= 0, got {n}")
+    noise = _normal(_uniform(n, len(FACTORS), seed, stream=0))
+    return {
+        name: (mean + std * noise[:, i]).float()
+        for i, (name, (mean, std)) in enumerate(FACTORS.items())
+    }
+
+
+def draw_digits(
+    labels: Tensor, factors: Mapping[str, Tensor], seed: int = 0, progress: bool = False
+) -> Tensor:
+    """Draw the given digits with the given factors, centred by their ink.
+
+    The style of writing (a 7 with or without a bar), jitter and warp are noise from the seed.
+    Image i depends on labels[i], factors[...][i], seed and i alone, so the first images of a
+    longer call are the same bytes; to change one factor of one handwriting, keep seed and i.
+
+    Args:
+        labels: int64 (N,), 0 to 9.
+        factors: (N,) for each of
+            slant: tangent, x is moved by slant * y; positive leans right (-0.3 to 0.6);
+            rotation: degrees counter-clockwise, after the slant (-10 to 10);
+            width: pixels from the left to the right of the box that the glyph is written in,
+                before the slant; most digits fill it, a 1 does not (9 to 17);
+            height: pixels from the path's lowest point to its highest, before the rotation;
+                the ink is one thickness higher (14 to 18);
+            thickness: pixels, diameter of the pen (1.4 to 3.8).
+        seed: of the noise.
+        progress: show a bar if it takes more than two seconds.
+
+    Returns:
+        uint8 (N, 28, 28), 255 is full ink.
+
+    Raises:
+        ValueError: for labels that are not integers from 0 to 9, missing or unknown factors,
+            wrong shapes, numbers that are not finite, sizes that are not positive.
+    """
+    _check(labels, factors)
+    noise = _uniform(len(labels), NOISE, seed, stream=1)
+    images = torch.empty(len(labels), SIZE, SIZE, dtype=torch.uint8)
+    with tqdm(total=len(labels), desc="drawing digits", delay=2, disable=not progress) as bar:
+        for digit, styles in GLYPHS.items():
+            shares = torch.tensor([share for share, _ in styles], dtype=torch.float64)
+            style = (noise[:, :1] > shares.cumsum(0)[:-1]).sum(dim=1)
+            for i, (_, strokes) in enumerate(styles):
+                rows = ((labels == digit) & (style == i)).nonzero()[:, 0]
+                if len(rows) == 0:
+                    continue
+                values = {name: value[rows].double() for name, value in factors.items()}
+                paths = _place(_write(strokes, noise[rows, 1:]), **values)
+                images[rows] = draw_paths(paths, values["thickness"])
+                bar.update(len(rows))
+    return images
+
+
+def digits(
+    n: int, seed: int = 0, progress: bool = True
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """Draw n digits of random, balanced classes, with factors from the prior.
+
+    Every ten images in a row hold each class once, in random order, so that any first part is
+    balanced. The first images do not depend on n.
+
+    Args:
+        n: number of images.
+        seed: of labels, factors and handwriting.
+        progress: show a bar if it takes more than two seconds.
+
+    Returns:
+        images uint8 (n, 28, 28), labels int64 (n,), factors as from `sample_factors`.
+
+    Raises:
+        ValueError: if n is negative.
+    """
+    factors = sample_factors(n, seed)
+    labels = _uniform(math.ceil(n / 10), 10, seed, stream=2).argsort(dim=1).flatten()[:n]
+    return draw_digits(labels, factors, seed, progress), labels, factors
+
+
+def _place(
+    paths: Tensor, slant: Tensor, rotation: Tensor, width: Tensor, height: Tensor, **_: Tensor
+) -> Tensor:
+    """Size, slant, turn and centre paths: (B, P, 2) in boxes -> (B, P, 2) in pixels."""
+    x, y = width[:, None] * paths[..., 0], height[:, None] * paths[..., 1]
+    x = x + slant[:, None] * y
+    angle = rotation[:, None] * (math.pi / 180)
+    x, y = angle.cos() * x - angle.sin() * y, angle.sin() * x + angle.cos() * y
+    paths = torch.stack([x, y], dim=-1)
+    # The ink is spread evenly along the path: its centre is the mean of the segments' middles,
+    # weighted by length. A pen lift has length NaN and no weight.
+    length = paths.diff(dim=1).norm(dim=-1, keepdim=True)
+    middle = (paths[:, :-1] + paths[:, 1:]) / 2
+    return paths - (length * middle).nansum(1, keepdim=True) / length.nansum(1, keepdim=True)
+
+
+def _uniform(rows: int, columns: int, seed: int, stream: int) -> Tensor:
+    """Uniform noise (rows, columns), float64; a row does not depend on how many there are."""
+    generator = torch.Generator().manual_seed(3 * seed + stream)  # three streams per seed
+    return torch.rand(rows, columns, generator=generator, dtype=torch.float64)
+
+
+def _normal(uniform: Tensor) -> Tensor:
+    """Turn uniform into standard normal noise, cut off at +-CUT: no digit flies to pieces."""
+    tail = 0.5 * math.erfc(CUT / math.sqrt(2))
+    return torch.special.ndtri(tail + (1 - 2 * tail) * uniform)
+
+
+def _check(labels: Tensor, factors: Mapping[str, Tensor]) -> None:
+    """Raise a ValueError unless `draw_digits` can draw these."""
+    if labels.ndim != 1 or labels.dtype != torch.int64:
+        raise ValueError(f"expected labels int64 (N,), got {labels.dtype} {tuple(labels.shape)}")
+    wrong = labels[(labels < 0) | (labels > 9)]
+    if len(wrong):
+        raise ValueError(f"expected labels from 0 to 9, got {wrong[0].item()}")
+    if set(factors) != set(FACTORS):
+        raise ValueError(f"expected the factors {sorted(FACTORS)}, got {sorted(factors)}")
+    for name, value in factors.items():
+        if value.shape != labels.shape:
+            raise ValueError(
+                f"expected {name} of shape ({len(labels)},) like labels, got {tuple(value.shape)}"
+            )
+        positive = name in ("width", "height", "thickness")
+        wrong = value[~value.isfinite() | ((value <= 0) & positive)]
+        if len(wrong):
+            kind = "positive" if positive else "finite"
+            raise ValueError(f"expected {kind} numbers of {name}, got {wrong[0].item()}")

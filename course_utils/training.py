@@ -1,0 +1,417 @@
+"""One training loop for every model of the course, its history, and checkpoints.
+
+The plain loop that it grew from stands in notebook 05. What `fit` adds: the whole data set lives
+on the device as uint8, is shuffled and binarised there, and never passes through a data loader; a
+fused optimiser and a one-cycle schedule; a progress bar; evaluation; interruption and resuming.
+"""
+
+import copy
+import io
+import math
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from course_utils.data import ImageData
+from course_utils.data import binarize as binarize_once
+from course_utils.models import MODELS
+from course_utils.session import own_seed
+
+Loss = Callable[[Any, Tensor], Tensor]  # (model, x (B, D)) -> (B,)
+
+BINARIZE = ("none", "dynamic")
+WARM_UP = 0.2  # share of the steps in which the learning rate rises
+KEYS = {"format", "model", "options", "weights", "rows", "training_state"}  # of a checkpoint
+EVALUATION_CHUNK = 1_000  # rows scored at a time: their activations stay in the processor's cache
+
+
+class NonFiniteLoss(RuntimeError):
+    """The training loss became infinite or not a number; the model is back at the last epoch."""
+
+
+class CheckpointError(ValueError):
+    """The file is no checkpoint of the course, is damaged, or belongs to another model or plan."""
+
+
+# What rebuilding from a file with missing or unfit contents raises.
+UNFIT = (AttributeError, KeyError, RuntimeError, TypeError, ValueError)
+
+
+@dataclass
+class History:
+    """What `fit` returns.
+
+    Attributes:
+        rows: one dict per finished epoch: epoch, seconds (since the start), train_loss, test_loss,
+            and for models with `elbo_terms` train_elbo, train_log_lik, train_kl, test_elbo, ...
+            All are means over images, in nats.
+        training_state: what resuming needs besides the weights: optimiser, schedule, random
+            state, epoch, and the plan.
+        interrupted: True where the run stopped before its planned last epoch.
+    """
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+    training_state: dict | None = field(default=None, repr=False)
+    interrupted: bool = False
+
+    def column(self, name: str) -> list[float]:
+        """One quantity over the epochs: `history.column("test_elbo")`."""
+        return [row[name] for row in self.rows]
+
+
+# --- batches and scores --------------------------------------------------------------------------
+
+
+def as_input(pixels: Tensor, dynamic: bool = False, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Pixels (B, D) as float inputs; uint8 is scaled to [0, 1].
+
+    With `dynamic`, each pixel is drawn anew: 1 with probability equal to its grey value.
+    """
+    x = pixels.to(dtype) / 255 if pixels.dtype == torch.uint8 else pixels.to(dtype)
+    return (torch.rand_like(x) < x).to(dtype) if dynamic else x
+
+
+def default_loss(model: Any, x: Tensor) -> Tensor:
+    """`model.loss(x)`, (B,)."""
+    return model.loss(x)
+
+
+def _losses(loss: Loss, model: nn.Module, x: Tensor) -> Tensor:
+    losses = loss(model, x)
+    if losses.shape != x.shape[:1]:  # a mean over the batch would be averaged wrongly, silently
+        raise ValueError(
+            f"loss: expected one value for each row, ({len(x)},), got {tuple(losses.shape)}"
+        )
+    return losses
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, pixels: Tensor, loss: Loss = default_loss) -> dict[str, float]:
+    """Mean loss over the rows of `pixels` (N, D), and mean ELBO, log-likelihood term and KL.
+
+    Draws from a random stream of its own, the same one each time: the curves of two epochs differ
+    by what was learned, not by luck, and evaluating does not change what training draws.
+    """
+    totals: dict[str, float] = {}
+    dtype = next(model.parameters()).dtype
+    with own_seed(0):
+        for part in pixels.split(EVALUATION_CHUNK):
+            x = as_input(part, dtype=dtype)
+            scores = {"loss": _losses(loss, model, x)}
+            if hasattr(model, "elbo_terms"):
+                log_lik, kl = model.elbo_terms(x)
+                scores |= {"elbo": log_lik - kl, "log_lik": log_lik, "kl": kl}
+            for name, score in scores.items():
+                totals[name] = totals.get(name, 0.0) + score.cpu().double().sum().item()
+    return {name: total / len(pixels) for name, total in totals.items()}
+
+
+def _rows_of_pixels(data: ImageData | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Train and test sets as two tensors (N, D) on the CPU."""
+    pair = (data.train_images, data.test_images) if isinstance(data, ImageData) else data
+    train, test = (images.flatten(1) for images in pair)
+    if len(train) == 0 or len(test) == 0 or train.shape[1] != test.shape[1]:
+        raise ValueError(
+            "data: expected train and test rows of one width, neither empty, "
+            f"got {tuple(train.shape)} and {tuple(test.shape)}"
+        )
+    return train, test
+
+
+# --- the loop ------------------------------------------------------------------------------------
+
+
+def fit(
+    model: nn.Module,
+    data: ImageData | tuple[Tensor, Tensor],
+    epochs: int,
+    batch_size: int = 200,
+    learning_rate: float = 1e-2,
+    binarize: str = "none",
+    loss: Loss | None = None,
+    resume: "History | str | Path | None" = None,
+    checkpoint: str | Path | None = None,
+    after_epoch: Callable[[nn.Module, dict], None] | None = None,
+    progress: bool = True,
+) -> History:
+    """Train a model on the device that it is on, and score it after every epoch.
+
+    Interrupting the kernel ends the run at the last whole epoch and returns what there is.
+
+    Args:
+        model: any module with `loss(x)` (see `models`).
+        data: an `ImageData`, or a pair (train, test) of tensors, uint8 or float, rows of D pixels.
+        epochs: passes over the training set; also the length of the learning-rate schedule.
+        batch_size: rows a step.
+        learning_rate: peak of the one-cycle schedule. It rises to the peak in the first fifth of
+            the run and falls to almost zero by the end (Smith and Topin 2018).
+        binarize: `"none"` trains on grey pixels; `"dynamic"` draws binary pixels anew for every
+            batch, and scores on one fixed draw.
+        loss: (model, x (B, D)) -> (B,), minimised on average; `model.loss(x)` by default.
+        resume: a `History`, or a checkpoint's path, to continue the same plan from. On the CPU the
+            result is bit for bit that of a run that was never interrupted.
+        checkpoint: path to save weights and training state to after every epoch.
+        after_epoch: called as `after_epoch(model, row)` when an epoch has been scored.
+        progress: show a progress bar.
+    Returns:
+        A `History`.
+    Raises:
+        NonFiniteLoss: when the loss becomes infinite or NaN.
+        CheckpointError: when `resume` is no checkpoint, or one of another model or plan.
+        ValueError: for arguments out of range.
+    """
+    device = next(model.parameters()).device
+    train, test = (pixels.to(device) for pixels in _rows_of_pixels(data))
+    plan = {
+        "model": f"{type(model).__name__} {getattr(model, 'options', '')}",
+        "device": device.type,
+        "images": len(train),
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "binarize": binarize,
+    }
+    _check_plan(plan)
+    if checkpoint is not None:
+        _check_savable(model)
+    loss = loss or default_loss
+    train_sample = train[: len(test)]
+    if binarize == "dynamic":
+        test, train_sample = binarize_once(test, seed=0), binarize_once(train_sample, seed=0)
+
+    steps = math.ceil(len(train) / batch_size)
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        learning_rate,
+        epochs * steps,
+        pct_start=WARM_UP + 1e-9,  # where WARM_UP makes one step exactly it divides by zero
+        cycle_momentum=False,
+    )
+    rows = _resume(resume, model, optimizer, schedule, plan) if resume is not None else []
+
+    def boundary() -> dict:
+        """All that a run is made of at the end of an epoch, copied."""
+        state = {
+            "optimizer": optimizer.state_dict(),
+            "schedule": schedule.state_dict(),
+            "random": _generator_of(device).get_rng_state(),
+            "epoch": len(rows),
+            "plan": plan,
+        }
+        return copy.deepcopy(
+            {"weights": model.state_dict(), "training_state": state, "rows": rows}
+        )
+
+    def finish(interrupted: bool) -> History:
+        model.load_state_dict(last["weights"])
+        model.eval()
+        return History(last["rows"], last["training_state"], interrupted)
+
+    def stop_unless_finite(value: float) -> None:
+        if not math.isfinite(value):
+            done = len(finish(interrupted=True).rows)
+            raise NonFiniteLoss(
+                f"the loss became {value} in epoch {done + 1} of {epochs} (learning_rate="
+                f"{learning_rate:g}); the model is back at the end of epoch {done}. "
+                "Try a smaller learning rate."
+            )
+
+    last = boundary()
+    start = time.perf_counter() - (rows[-1]["seconds"] if rows else 0.0)
+    bar = tqdm(
+        total=epochs * steps,
+        initial=len(rows) * steps,
+        desc="training",
+        unit="step",
+        disable=not progress,
+    )
+    try:
+        with bar:
+            for epoch in range(len(rows) + 1, epochs + 1):
+                mean_loss = _train_one_epoch(
+                    model, train, loss, optimizer, schedule, batch_size, binarize, bar
+                )
+                stop_unless_finite(mean_loss)
+                scores = {"train": evaluate(model, train_sample, loss)}
+                scores["test"] = evaluate(model, test, loss)
+                row = {"epoch": epoch, "seconds": time.perf_counter() - start}
+                row |= {f"{s}_{k}": v for s, by_name in scores.items() for k, v in by_name.items()}
+                stop_unless_finite(row["train_loss"] + row["test_loss"])
+                rows = [*rows, row]
+                last = boundary()
+                bar.set_postfix_str(f"epoch {epoch}, test loss {row['test_loss']:.2f}")
+                if checkpoint is not None:
+                    save_checkpoint(checkpoint, model, finish(epoch < epochs))
+                if after_epoch is not None:
+                    after_epoch(model, row)
+    except KeyboardInterrupt:
+        history = finish(interrupted=True)
+        done = len(history.rows)
+        print(f"Interrupted. The model is as it was after epoch {done} of {epochs}; ", end="")
+        print("to go on, pass resume=history with the same arguments.")
+        return history
+    return finish(interrupted=False)
+
+
+def _check_plan(plan: dict) -> None:
+    for name in ("epochs", "batch_size"):
+        if plan[name] < 1:
+            raise ValueError(f"{name}: expected 1 or more, got {plan[name]}")
+    if not plan["learning_rate"] > 0:
+        raise ValueError(f"learning_rate: expected more than 0, got {plan['learning_rate']}")
+    if plan["binarize"] not in BINARIZE:
+        raise ValueError(f"binarize: expected one of {BINARIZE}, got {plan['binarize']!r}")
+
+
+def _train_one_epoch(
+    model: nn.Module,
+    train: Tensor,
+    loss: Loss,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    batch_size: int,
+    binarize: str,
+    bar: tqdm,
+) -> float:
+    """One pass over `train` in random order; returns the mean loss on the way."""
+    model.train()
+    dtype = next(model.parameters()).dtype
+    total = torch.zeros((), device=train.device, dtype=dtype)
+    for batch in torch.randperm(len(train), device=train.device).split(batch_size):
+        x = as_input(train[batch], binarize == "dynamic", dtype)
+        mean_loss = _losses(loss, model, x).mean()
+        optimizer.zero_grad()
+        mean_loss.backward()
+        optimizer.step()
+        schedule.step()
+        total += mean_loss.detach() * len(batch)  # stays on the device: reading it would wait
+        bar.update()
+    model.eval()
+    return total.item() / len(train)
+
+
+def _generator_of(device: torch.device) -> Any:
+    """The module whose `get_rng_state` and `set_rng_state` belong to the device."""
+    return {"cpu": torch, "cuda": torch.cuda, "mps": torch.mps}[device.type]
+
+
+def _resume(resume, model, optimizer, schedule, plan) -> list[dict]:
+    """Put model, optimiser, schedule and random state back to an epoch's end; return its rows."""
+    if isinstance(resume, History):
+        weights, state, rows = model.state_dict(), resume.training_state, resume.rows
+    else:
+        content = _read_checkpoint(resume)
+        weights, state, rows = (content[k] for k in ("weights", "training_state", "rows"))
+    if state is None:
+        raise CheckpointError(
+            "resume: expected a training state, got a finished model without one"
+        )
+    try:
+        changed = [k for k in plan if state["plan"][k] != plan[k]]
+        if not changed:
+            state = copy.deepcopy(state)
+            model.load_state_dict(weights)
+            optimizer.load_state_dict(state["optimizer"])
+            schedule.load_state_dict(state["schedule"])
+            _generator_of(next(model.parameters()).device).set_rng_state(state["random"])
+            return list(rows)
+    except UNFIT as error:
+        raise CheckpointError(f"resume: the training state does not fit: {error}") from error
+    before = ", ".join(f"{k} {state['plan'][k]} (now {plan[k]})" for k in changed)
+    raise CheckpointError(f"resume: the run to continue was planned with {before}")
+
+
+# --- checkpoints ---------------------------------------------------------------------------------
+
+
+def save_checkpoint(
+    path: str | Path,
+    model: nn.Module,
+    history: History | None = None,
+    training_state: dict | None = None,
+    half: bool = False,
+) -> None:
+    """Write a model of `models.MODELS` to a file, whole or not at all.
+
+    Args:
+        path: the file; its folder is made when missing.
+        history: rows to keep, and the training state to resume from.
+        training_state: overrides the one in `history`.
+        half: store weights in half precision and no training state: small, for committed files.
+    Raises:
+        ValueError: for a model that `load_checkpoint` could not rebuild.
+        OSError: when the file cannot be written; an older file of that name is then untouched.
+    """
+    _check_savable(model)
+    state = training_state or (history.training_state if history else None)
+    weights = {k: v.half() if half else v for k, v in model.state_dict().items()}
+    content = {
+        "format": 1,
+        "model": type(model).__name__,
+        "options": model.options,
+        "weights": weights,
+        "rows": history.rows if history else [],
+        "training_state": None if half else state,
+    }
+    buffer = io.BytesIO()  # torch.save on a file hides why writing failed
+    torch.save(content, buffer)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(aside, "wb") as file:
+            file.write(buffer.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)  # readers see the old file or the new one, never half of one
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: str | Path) -> nn.Module:
+    """Rebuild a model from a file of `save_checkpoint`: float32, on the CPU, in evaluation mode.
+
+    Never executes code from the file: torch reads plain tensors, numbers and strings only, and the
+    class is looked up in `models.MODELS`.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        CheckpointError: when the file is damaged, hostile or no checkpoint of this course.
+    """
+    content = _read_checkpoint(path)
+    try:
+        model = MODELS[content["model"]](**content["options"])
+        model.load_state_dict({k: v.float() for k, v in content["weights"].items()})
+    except UNFIT as error:
+        raise CheckpointError(f"{path}: does not fit any model of the course: {error}") from error
+    return model.eval()
+
+
+def _read_checkpoint(path: str | Path) -> dict:
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such checkpoint")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many types for damaged or hostile files
+        raise CheckpointError(
+            f"{path}: damaged, or no checkpoint ({type(error).__name__})"
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != 1 or not content.keys() >= KEYS:
+        raise CheckpointError(f"{path}: expected a checkpoint of this course (format 1)")
+    return content
+
+
+def _check_savable(model: nn.Module) -> None:
+    name = type(model).__name__
+    if MODELS.get(name) is not type(model):
+        raise ValueError(f"model: expected one of {sorted(MODELS)}, got {name}")

@@ -1,0 +1,196 @@
+"""Execute notebooks in reading order, on the CPU, and store their outputs: `make notebooks`.
+
+    python tests/execute_notebooks.py [NUMBER ...] [--digits mnist|strokes] [--folder FOLDER]
+
+Each notebook is replaced by its executed version in one step, and only if every cell ran; a
+notebook that fails stays as it was, and the failing cell is named. Stored are outputs and widget
+state. Left out is what would differ without a reason the next time: versions, times, the names of
+widget models. With no `--digits` the digits must be the real MNIST, because the outputs in the
+repository show them.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
+LANGUAGE_INFO = {"name": "python"}
+CELL_SECONDS = 600
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+class NotebookFailed(Exception):
+    """A cell failed; the message names the notebook, the cell and the error."""
+
+
+def merge_streams(outputs: list) -> list:
+    """Outputs with neighbouring pieces of one stream (stdout, stderr) joined into one.
+
+    How a stream is cut into pieces depends on timing. A progress bar drawn as text is left out:
+    each of its lines ends in a carriage return, to be overwritten by the next.
+    """
+    merged = []
+    for output in outputs:
+        previous = merged[-1] if merged else {}
+        if (
+            output.output_type == "stream"
+            and previous.get("output_type") == "stream"
+            and previous["name"] == output.name
+        ):
+            previous["text"] += output.text
+        else:
+            merged.append(output)
+    return [output for output in merged if not is_progress_text(output)]
+
+
+def is_progress_text(output: dict) -> bool:
+    """Whether an output is nothing but a tqdm bar drawn as text on stderr."""
+    if output["output_type"] != "stream" or output["name"] != "stderr":
+        return False
+    lines = [line for line in re.split(r"[\r\n]+", output["text"]) if line.strip()]
+    return all(re.search(r"\[[\d:]+<[\d:?]+,.*(it|s)/?.*\]|\d+it \[", line) for line in lines)
+
+
+def stable_widget_names(nb, name: str):
+    """The notebook with its widget models named by notebook and order, not at random."""
+    state = nb.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    text = json.dumps(nb)
+    for number, model in enumerate(state):
+        text = text.replace(model, hashlib.md5(f"{name} {number}".encode()).hexdigest())
+    return nbformat.from_dict(json.loads(text))
+
+
+def without_dead_views(nb):
+    """The notebook without views of widgets that were closed, such as finished progress bars."""
+    state = nb.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    for cell in nb.cells:
+        if cell.cell_type == "code":
+            views = [output.get("data", {}).get(WIDGET_VIEW) for output in cell.outputs]
+            cell.outputs = [
+                output
+                for output, view in zip(cell.outputs, views, strict=True)
+                if view is None or view["model_id"] in state
+            ]
+    return nb
+
+
+def tidy(nb, name: str):
+    """What is stored of an executed notebook."""
+    nb.metadata["kernelspec"] = KERNELSPEC
+    nb.metadata["language_info"] = LANGUAGE_INFO
+    for cell in nb.cells:
+        for volatile in ("execution", "ExecuteTime"):
+            cell.metadata.pop(volatile, None)
+        if cell.cell_type == "code":
+            cell.outputs = merge_streams(cell.outputs)
+    return stable_widget_names(without_dead_views(nb), name)
+
+
+def write(nb, path: Path) -> None:
+    """Write a notebook aside, then put it in place in one step."""
+    nbformat.validate(nb)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        aside.write_text(nbformat.writes(nb) + "\n", encoding="utf-8", newline="\n")
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def peak_memory(process_id: int) -> str:
+    """The most memory that a process has used so far, in words; empty where nobody says."""
+    try:
+        status = Path(f"/proc/{process_id}/status").read_text()
+    except OSError:
+        return ""
+    kilobytes = re.search(r"VmHWM:\s*(\d+)", status)
+    return f", {int(kilobytes[1]) * 1024 / 1e9:.1f} GB" if kilobytes else ""
+
+
+def execute(path: Path) -> str:
+    """Execute one notebook in place; returns a line on what it took.
+
+    Raises:
+        NotebookFailed: a cell raised an error, took too long, or killed the kernel. The file is
+            then as it was.
+    """
+    nb = nbformat.read(path, as_version=4)
+    at = {"cell": 0, "memory": ""}
+
+    def on_cell_start(cell, cell_index):
+        at["cell"] = cell_index
+
+    def on_cell_executed(cell, cell_index, execute_reply):
+        process = getattr(client.km.provisioner, "pid", None)
+        at["memory"] = peak_memory(process) if process else ""
+
+    client = NotebookClient(
+        nb,
+        timeout=CELL_SECONDS,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        record_timing=False,
+        extra_arguments=["--log-level=ERROR"],
+        on_cell_start=on_cell_start,
+        on_cell_executed=on_cell_executed,
+    )
+    started = time.perf_counter()
+    try:
+        client.execute()
+    except CellTimeoutError:
+        raise NotebookFailed(f"{path.name}, cell {at['cell']}: over {CELL_SECONDS} s") from None
+    except DeadKernelError:
+        raise NotebookFailed(f"{path.name}, cell {at['cell']}: the kernel died") from None
+    except Exception as error:
+        message = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip()
+        raise NotebookFailed(f"{path.name}, cell {at['cell']}: {message}") from None
+    seconds = time.perf_counter() - started
+    write(tidy(nb, path.stem), path)
+    return (
+        f"{path.name}: {seconds:.0f} s{at['memory']}, {path.stat().st_size / 1e6:.2f} MB on disk"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("numbers", nargs="*", help="only these, as in 05; all if none is given")
+    parser.add_argument("--digits", choices=["mnist", "strokes"], default="mnist")
+    parser.add_argument("--folder", type=Path, default=NOTEBOOKS)
+    arguments = parser.parse_args()
+
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    os.environ["COURSE_BUDGET"] = "cpu"
+    os.environ["COURSE_DIGITS"] = arguments.digits
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    os.environ.pop("COURSE_SEED_SHIFT", None)
+
+    paths = sorted(arguments.folder.glob("*.ipynb"))
+    if arguments.numbers:
+        wanted = tuple(number.zfill(2) for number in arguments.numbers)
+        paths = [path for path in paths if path.name.startswith(wanted)]
+    if not paths:
+        print("No such notebook.", file=sys.stderr)
+        return 2
+    failures = 0
+    for path in paths:
+        try:
+            print(execute(path), flush=True)
+        except NotebookFailed as failure:
+            failures += 1
+            print(failure, file=sys.stderr, flush=True)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

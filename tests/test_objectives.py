@@ -1,0 +1,200 @@
+"""Bounds and likelihood estimators against exact log p(x), by quadrature over the latent space."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from test_models import at_the_ppca_optimum, correlated_rows, expected_log_lik, marginal, z_score
+from torch.distributions import Normal
+
+from course_utils import objectives
+from course_utils.models import VAE, ConvVAE, LinearVAE
+from course_utils.objectives import iwae_bound, log_likelihood, log_weights
+
+both_estimators = pytest.mark.parametrize("estimator", [iwae_bound, log_likelihood])
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+def tiny_vae(latent_dim: int = 1) -> VAE:
+    """A Bernoulli VAE of five pixels whose posterior is far from the prior and from q."""
+    model = VAE(latent_dim, 8, data_dim=5).double().requires_grad_(False)
+    for parameter in model.decoder.parameters():
+        parameter.normal_()
+    return model
+
+
+def all_images() -> torch.Tensor:
+    return torch.tensor(list(itertools.product([0.0, 1.0], repeat=5)), dtype=torch.float64)
+
+
+def exact_log_prob(model: VAE, x: torch.Tensor) -> torch.Tensor:
+    """log p(x) by the trapezoidal rule on a fine grid over the latent space."""
+    ticks = torch.linspace(-9, 9, 4001 if model.latent_dim == 1 else 181, dtype=torch.float64)
+    z = torch.cartesian_prod(*[ticks] * model.latent_dim).reshape(-1, 1, model.latent_dim)
+    log_prior = torch.from_numpy(stats.norm.logpdf(z.numpy()).sum(-1))
+    log_joint = log_prior + model.log_prob_of(x, model.decode(z).expand(-1, len(x), 5))
+    return torch.logsumexp(log_joint, 0) + model.latent_dim * math.log(ticks[1] - ticks[0])
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2])
+def test_the_oracle_is_a_distribution_over_images(latent_dim):
+    total = exact_log_prob(tiny_vae(latent_dim), all_images()).exp().sum()
+    assert total.item() == pytest.approx(1, abs=1e-9)
+
+
+# --- importance weights ---
+
+
+def test_log_weight_is_log_joint_minus_log_q():
+    model, x = tiny_vae(2), all_images()
+    mu, log_var = model.encode(x)
+    std, drawn = torch.exp(log_var / 2), []
+    model.reparameterize = lambda *args: drawn.append(VAE.reparameterize(model, *args)) or drawn[0]
+    log_w = log_weights(model, x, 3)
+    (z,) = drawn
+    log_joint = Normal(0, 1).log_prob(z).sum(-1) + model.log_prob_of(x, model.decode(z))
+    torch.testing.assert_close(log_w, log_joint - Normal(mu, std).log_prob(z).sum(-1))
+    assert log_w.shape == (3, 32)
+
+
+def test_weights_average_to_the_exact_probability():
+    model, x = tiny_vae(), all_images()[:4]
+    weights = log_weights(model, x, 100_000).exp()
+    assert z_score(weights, exact_log_prob(model, x).exp()).abs().max() < 4.5
+
+
+# --- bounds ---
+
+
+def draws_of_bound(model: VAE, x: torch.Tensor, num_samples: int, draws: int = 4000):
+    """Independent draws of the bound for each row of x: (draws, B)."""
+    return iwae_bound(model, x.repeat(draws, 1), num_samples).view(draws, len(x))
+
+
+def test_one_sample_bound_is_the_elbo_on_average():
+    model, x = tiny_vae(), all_images()[:6]
+    _, kl = model.elbo_terms(x)
+    elbo = expected_log_lik(model, x) - kl
+    assert z_score(draws_of_bound(model, x, 1), elbo).abs().max() < 4.5
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2])
+def test_bounds_rise_with_the_samples_and_stay_below_log_p(latent_dim):
+    model, x = tiny_vae(latent_dim), all_images()[9:10]
+    bounds = [draws_of_bound(model, x, k) for k in (1, 5, 50)]
+    for looser, tighter in itertools.pairwise(bounds):
+        assert z_score(tighter - looser, 0.0) > 4.5
+    assert all(z_score(bound, exact_log_prob(model, x)) < 4.5 for bound in bounds)
+
+
+@both_estimators
+def test_one_sample_is_exact_where_q_is_the_posterior(estimator):
+    """All importance weights are p(x), so nothing is left to chance."""
+    x = correlated_rows(20)
+    model = at_the_ppca_optimum(x, 2)
+    exact = marginal(model).logpdf(x.numpy())
+    np.testing.assert_allclose(estimator(model, x, 1).detach(), exact, atol=1e-8, rtol=0)
+
+
+def test_bound_has_the_gradient_of_its_weights():
+    """The gradient is the average of grad log w_k under the normalised weights."""
+    model, x = tiny_vae(2).requires_grad_(True), all_images()[3:9]
+    parameters = list(model.parameters())
+    torch.manual_seed(1)
+    found = torch.autograd.grad(iwae_bound(model, x, 7).sum(), parameters)
+    torch.manual_seed(1)
+    log_w = log_weights(model, x, 7)
+    shares = log_w.detach().softmax(0)
+    torch.testing.assert_close(found, torch.autograd.grad((shares * log_w).sum(), parameters))
+
+
+# --- log_likelihood ---
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2])
+@pytest.mark.parametrize("chunk", [objectives.CHUNK_ELEMENTS, 8 * 999])
+def test_log_likelihood_is_exact_within_its_error(monkeypatch, latent_dim, chunk):
+    """The error of log(mean w) is std(w) / mean(w) / sqrt(K), the delta method."""
+    monkeypatch.setattr(objectives, "CHUNK_ELEMENTS", chunk)
+    model, x, samples = tiny_vae(latent_dim), all_images(), 20_000
+    relative = (log_weights(model, x, samples) - exact_log_prob(model, x)).exp()
+    error = relative.std(0) / samples**0.5
+    estimate = log_likelihood(model, x, samples, progress=False)
+    assert error.max() < 0.1
+    assert ((estimate - exact_log_prob(model, x)) / error).abs().max() < 4.5
+
+
+@pytest.mark.parametrize("chunk", [1, 40, 100, 101, 4_000_000])
+@pytest.mark.parametrize("samples", [1, 7, 10, 23])
+def test_chunks_leave_no_trace_in_the_answer(monkeypatch, chunk, samples):
+    """With equal weights any slip in counting samples would show, whatever was drawn."""
+    monkeypatch.setattr(objectives, "CHUNK_ELEMENTS", chunk)
+    x = correlated_rows(11)
+    model = at_the_ppca_optimum(x, 2)
+    exact = marginal(model).logpdf(x.numpy())
+    estimate = log_likelihood(model, x, samples, progress=False)
+    np.testing.assert_allclose(estimate, exact, atol=1e-8, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("model", "widest"),
+    [(VAE(2, 300, data_dim=4), 300), (VAE(2, 8, data_dim=60), 60), (ConvVAE(2, 4), 392)],
+    ids=["wide hidden layer", "wide output", "convolutional"],
+)
+def test_no_layer_is_wider_than_a_chunk(monkeypatch, model, widest):
+    limit = 20 * widest
+    monkeypatch.setattr(objectives, "CHUNK_ELEMENTS", limit)
+    decoded = []
+    model.decoder.register_forward_hook(
+        lambda _, inputs, output: decoded.append(output.shape[:-1].numel())
+    )
+    log_likelihood(model, torch.rand(13, model.data_dim), 50, progress=False)
+    assert sum(decoded) == 13 * 50
+    assert max(decoded) * widest <= limit
+
+
+@both_estimators
+@pytest.mark.parametrize("model", [VAE(2, 5, data_dim=5), LinearVAE(2, 5), ConvVAE(2, 4)])
+def test_no_images_give_no_numbers(estimator, model):
+    assert estimator(model, torch.zeros(0, model.data_dim), 3).shape == (0,)
+
+
+def test_log_likelihood_takes_no_gradient_and_the_bound_does():
+    model, x = tiny_vae().requires_grad_(True), all_images()
+    assert not log_likelihood(model, x, 3).requires_grad
+    assert iwae_bound(model, x, 3).requires_grad
+
+
+def test_dtype_is_kept():
+    x = torch.rand(3, 5)
+    assert log_likelihood(VAE(2, 5, data_dim=5), x, 3).dtype == torch.float32
+    assert log_likelihood(tiny_vae(), x.double(), 3).dtype == torch.float64
+
+
+def test_progress_bar_can_be_switched_off(capsys):
+    log_likelihood(tiny_vae(), all_images(), 3, progress=False)
+    assert capsys.readouterr() == ("", "")
+    log_likelihood(tiny_vae(), all_images(), 3)
+    assert "log-likelihood" in capsys.readouterr().err
+
+
+@both_estimators
+@pytest.mark.parametrize("shape", [(5,), (2, 4), (3, 2, 5)])
+def test_wrong_shape_is_named(estimator, shape):
+    with pytest.raises(ValueError, match=r"x: expected shape \(B, 5\), got ") as error:
+        estimator(tiny_vae(), torch.zeros(shape).double(), 3)
+    assert str(shape) in str(error.value)
+
+
+@both_estimators
+@pytest.mark.parametrize("samples", [0, -1])
+def test_fewer_than_one_sample_is_refused(estimator, samples):
+    with pytest.raises(ValueError, match=f"num_samples: expected 1 or more, got {samples}"):
+        estimator(tiny_vae(), all_images(), samples)

@@ -1,0 +1,205 @@
+"""Seeds, device, plot style, compute budget: what every notebook does first."""
+
+import random
+import warnings
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+
+from course_utils import session
+
+
+@pytest.fixture(autouse=True)
+def plain_session(monkeypatch):
+    """No variables from outside, and no plot style left behind."""
+    for name in ("COURSE_SEED_SHIFT", "COURSE_BUDGET"):
+        monkeypatch.delenv(name, raising=False)
+    with matplotlib.rc_context():
+        yield
+
+
+def draws() -> tuple[float, float, float]:
+    """The next number of each of the three streams."""
+    return random.random(), np.random.random(), torch.rand(()).item()
+
+
+def draws_after_seeding(seed: int) -> tuple[float, float, float]:
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    return draws()
+
+
+def pretend_devices(monkeypatch, cuda: bool, mps: bool) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+
+# --- seeds ---
+
+
+def test_setup_seeds_python_numpy_and_torch():
+    session.setup(3)
+    assert draws() == draws_after_seeding(3)
+
+
+def test_seed_shift_is_added(monkeypatch):
+    monkeypatch.setenv("COURSE_SEED_SHIFT", "5")
+    session.setup(2)
+    assert draws() == draws_after_seeding(7)
+
+
+def test_empty_seed_shift_is_none(monkeypatch):
+    monkeypatch.setenv("COURSE_SEED_SHIFT", "")
+    assert session.seed_shift() == 0
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5", "one", " 3", "0x10", "²"])
+def test_bad_seed_shift_is_named(monkeypatch, text):
+    monkeypatch.setenv("COURSE_SEED_SHIFT", text)
+    with pytest.raises(ValueError, match="COURSE_SEED_SHIFT: expected a whole number") as error:
+        session.setup()
+    assert repr(text) in str(error.value)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_seed_out_of_range_is_refused_before_anything_is_seeded(seed):
+    expected = draws_after_seeding(1), draws()
+    first = draws_after_seeding(1)
+    with pytest.raises(ValueError, match=f"seed: expected .*, got {seed}"):
+        session.setup(seed)
+    assert (first, draws()) == expected
+
+
+# --- own_seed ---
+
+
+def test_own_seed_draws_what_the_seed_says():
+    with session.own_seed(4):
+        inside = torch.rand(3)
+    assert torch.equal(inside, torch.rand(3, generator=torch.Generator().manual_seed(4)))
+
+
+def test_own_seed_leaves_every_stream_where_it_was():
+    expected = draws_after_seeding(1), draws()
+    first = draws_after_seeding(1)
+    with session.own_seed(4):
+        torch.rand(10)
+    assert (first, draws()) == expected
+
+
+def test_own_seed_leaves_the_stream_after_an_error():
+    torch.manual_seed(1)
+    expected = torch.rand(2)
+    torch.manual_seed(1)
+    with pytest.raises(KeyboardInterrupt), session.own_seed(4):
+        raise KeyboardInterrupt
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_own_seed_nests():
+    with session.own_seed(4):
+        expected = torch.rand(2)
+    with session.own_seed(4):
+        with session.own_seed(5):
+            torch.rand(7)
+        assert torch.equal(torch.rand(2), expected)
+
+
+def test_own_seed_puts_back_the_stream_of_an_apple_device(monkeypatch):
+    stream = {"state": "before"}
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: stream["state"])
+    monkeypatch.setattr(torch.mps, "set_rng_state", lambda state: stream.update(state=state))
+    monkeypatch.setattr(torch.mps, "manual_seed", lambda seed: stream.update(state=seed))
+    with pytest.raises(KeyboardInterrupt), session.own_seed(4):
+        assert stream["state"] == 4
+        raise KeyboardInterrupt
+    assert stream["state"] == "before"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
+def test_own_seed_leaves_the_cuda_stream():
+    torch.manual_seed(1)
+    expected = torch.rand(3, device="cuda")
+    torch.manual_seed(1)
+    with session.own_seed(4):
+        torch.rand(5, device="cuda")
+    assert torch.equal(torch.rand(3, device="cuda"), expected)
+
+
+# --- device and budget ---
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "device", "budget"),
+    [
+        (True, True, "cuda", "gpu"),
+        (True, False, "cuda", "gpu"),
+        (False, True, "mps", "gpu"),
+        (False, False, "cpu", "cpu"),
+    ],
+)
+def test_fastest_device_is_picked_and_sets_the_budget(monkeypatch, cuda, mps, device, budget):
+    pretend_devices(monkeypatch, cuda, mps)
+    assert session.pick_device() == torch.device(device)
+    assert session.budget() == budget
+
+
+@pytest.mark.parametrize("chosen", ["cpu", "gpu"])
+@pytest.mark.parametrize("cuda", [True, False])
+def test_budget_variable_wins_over_the_device(monkeypatch, chosen, cuda):
+    pretend_devices(monkeypatch, cuda, mps=False)
+    monkeypatch.setenv("COURSE_BUDGET", chosen)
+    assert session.budget() == chosen
+    assert session.by_budget(cpu="cpu", gpu="gpu") == chosen
+
+
+def test_unknown_budget_is_named(monkeypatch):
+    monkeypatch.setenv("COURSE_BUDGET", "tpu")
+    with pytest.raises(ValueError, match="COURSE_BUDGET: expected 'cpu' or 'gpu', got 'tpu'"):
+        session.setup()
+
+
+# --- setup ---
+
+
+def test_setup_returns_the_device():
+    assert session.setup() == session.pick_device()
+
+
+def test_setup_prints_exactly_one_line(capsys):
+    session.setup(3)
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 1 and out.endswith("\n") and err == ""
+    for part in (session.__version__, torch.__version__, "seed 3", f"budget {session.budget()}"):
+        assert part in out
+
+
+def test_setup_sets_the_plot_style():
+    matplotlib.rcParams.update({"font.size": 7, "image.cmap": "viridis"})
+    session.setup()
+    for name, value in session.PLOT_STYLE.items():
+        set_value = matplotlib.rcParams[name]
+        assert (tuple(set_value) if isinstance(value, tuple) else set_value) == value, name
+    assert matplotlib.rcParams["axes.prop_cycle"].by_key()["color"] == session.PALETTE
+
+
+def test_setup_twice_changes_nothing_more():
+    session.setup(1)
+    style, first = dict(matplotlib.rcParams), draws()
+    session.setup(1)
+    assert (dict(matplotlib.rcParams), draws()) == (style, first)
+
+
+def test_setup_hides_the_warning_about_the_progress_widget(recwarn):
+    session.setup()
+    warnings.warn("IProgress not found. Please update jupyter and ipywidgets.", stacklevel=1)
+    assert len(recwarn) == 0
+
+
+def test_palette_holds_eight_different_colours():
+    assert len({matplotlib.colors.to_rgb(colour) for colour in session.PALETTE}) == 8
