@@ -33,8 +33,8 @@ OLDEST = (3, 11)
 GIGABYTE = 1e9
 # Measured, in GB: what is installed, and what pip keeps in the temporary folder meanwhile.
 # torch's default build for Linux brings the CUDA libraries.
-WITH_CUDA = (6.5, 3.0)
-WITHOUT_CUDA = (2.0, 0.5)
+WITH_CUDA = (6.4, 3.0)
+WITHOUT_CUDA = (1.7, 0.3)
 
 
 def python_problem(version=None):
@@ -125,10 +125,13 @@ def make_venv():
 
 def install(torch_index, update):
     """Everything in pyproject.toml, in the versions of constraints.txt."""
+    installed, downloads = needed_space(torch_index)
     pip = [VENV_PYTHON, "-m", "pip", "install", "--disable-pip-version-check"]
     pip += ["-c", "constraints.txt"]
     if update:  # nearly all is there: say little, and manage without a network if need be
         pip += ["--quiet", "--no-build-isolation"]
+    elif free_space()[0] < installed + 2 * downloads:
+        pip += ["--no-cache-dir"]  # no room for a second copy of the downloads
     steps = [pip + ["-e", ".[dev]"]]
     if torch_index:
         steps.insert(0, pip + ["--no-deps", "--index-url", torch_index, "torch", "torchvision"])
@@ -159,6 +162,6 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit("Interrupted; the next run carries on from a clean state.")
+        sys.exit("Interrupted; run the same command again to go on.")
     except (IOError, OSError) as problem:
         sys.exit("The set-up could not go on: {}.".format(problem))

@@ -372,7 +372,7 @@ def _download(url: str, size: int) -> bytes:
                     break
                 body += chunk
                 bar.update(len(chunk))
-                if time.monotonic() - since > _CRAWL_SECONDS:
+                if len(body) < size and time.monotonic() - since > _CRAWL_SECONDS:
                     if len(body) - mark < _CRAWL_BYTES:
                         raise TimeoutError(f"{len(body) - mark:,} bytes in {_CRAWL_SECONDS:g} s")
                     mark, since = len(body), time.monotonic()

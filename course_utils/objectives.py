@@ -24,16 +24,34 @@ def _check_batch(model: VAE, x: Tensor, num_samples: int) -> None:
         raise ValueError(f"num_samples: expected 1 or more, got {num_samples}")
 
 
-def log_weights(model: VAE, x: Tensor, num_samples: int) -> Tensor:
-    """Log importance weights (K, B) of `num_samples` = K draws from q(z|x) for x (B, D)."""
+def log_weights(model: VAE, x: Tensor, num_samples: int, prior_share: float = 0.0) -> Tensor:
+    """Log importance weights (K, B) of `num_samples` = K draws of z for each x in (B, D).
+
+    `prior_share` = a of the draws come from the prior instead of q(z|x), and every weight is taken
+    against the mixture (1 - a) q + a p. No weight then exceeds p(x|z) / a, so draws of q that all
+    miss a mode of the posterior can no longer hide it.
+
+    Raises:
+        ValueError: if x is not (B, D), K < 1, or `prior_share` is outside [0, 1).
+    Source: Hesterberg (1995), defensive mixtures.
+    """
     _check_batch(model, x, num_samples)
+    if not 0 <= prior_share < 1:
+        raise ValueError(f"prior_share: expected a number in [0, 1), got {prior_share}")
     mu, log_var = model.encode(x)
-    z = model.reparameterize(
-        mu.expand(num_samples, *mu.shape), log_var.expand(num_samples, *mu.shape)
-    )
+    from_prior = round(prior_share * num_samples)
+    from_q = (num_samples - from_prior, *mu.shape)
+    z = model.reparameterize(mu.expand(from_q), log_var.expand(from_q))
+    if from_prior:
+        z = torch.cat([z, z.new_empty(from_prior, *mu.shape).normal_()])
     log_prior = -0.5 * (LOG_2PI + z.square()).sum(-1)
-    log_q = normal_log_prob(z, mu, log_var)
-    return model.log_prob_of(x, model.decode(z)) + log_prior - log_q
+    log_proposal = normal_log_prob(z, mu, log_var)
+    if from_prior:
+        share = from_prior / num_samples
+        log_proposal = torch.logaddexp(
+            log_proposal + math.log1p(-share), log_prior + math.log(share)
+        )
+    return model.log_prob_of(x, model.decode(z)) + log_prior - log_proposal
 
 
 def iwae_bound(model: VAE, x: Tensor, num_samples: int) -> Tensor:

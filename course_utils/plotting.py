@@ -275,6 +275,21 @@ def two_digit_story(
     return fig, axes
 
 
+def estimates_against_truth(
+    results: dict[str, tuple[Tensor, Tensor]], truth: Tensor
+) -> tuple[Figure, np.ndarray]:
+    """Estimate minus truth, image by image, with the standard error that each estimate reports."""
+    fig, axes = plt.subplots(1, len(results), figsize=(11, 3.6), sharey=True)
+    order = (next(iter(results.values()))[0].cpu() - truth.cpu()).argsort()
+    for i, (ax, (name, (estimate, se))) in enumerate(zip(axes, results.items(), strict=True)):
+        miss = (estimate.cpu() - truth.cpu())[order]
+        ax.axhline(0, color="black", linewidth=1)
+        ax.errorbar(range(len(miss)), miss, 2 * se.cpu()[order], fmt="o", color=PALETTE[i], ms=4)
+        ax.set(title=name, xlabel="test digit, worst first")
+    axes[0].set_ylabel("estimate − truth, nats")
+    return fig, axes
+
+
 def confusion(labels: Tensor, guesses: Tensor) -> tuple[Figure, Axes]:
     """Confusion matrix of ten classes, each row in percent of its class."""
     counts = torch.bincount(10 * labels + guesses, minlength=100).view(10, 10).float()

@@ -80,8 +80,8 @@ class PPCA:
         moments: sample_moments(x), to save that pass when many models are fitted to the same rows.
 
         Raises ValueError for wrong shapes, an unknown method, M >= D, a column never observed, NaN
-        or inf where observed, and for rows that lie in a plane of M dimensions: sigma^2 would
-        reach 0 and the likelihood has no maximum.
+        or inf where observed, and for rows in a plane of M dimensions (sigma^2 below 1e-10 of the
+        mean variance): the likelihood has no maximum there.
         """
         if method not in METHODS:
             raise ValueError(f"method must be one of {METHODS}, got {method!r}")

@@ -117,13 +117,13 @@ def evaluate(model: nn.Module, pixels: Tensor, loss: Loss = default_loss) -> dic
 def _rows_of_pixels(data: ImageData | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """Train and test sets as two tensors (N, D) on the CPU."""
     pair = (data.train_images, data.test_images) if isinstance(data, ImageData) else data
-    train, test = (images.flatten(1) for images in pair)
-    if len(train) == 0 or len(test) == 0 or train.shape[1] != test.shape[1]:
+    rows = [images.flatten(1) for images in pair if images.dim() > 1 and len(images) > 0]
+    if len(rows) != 2 or rows[0].shape[1] != rows[1].shape[1]:
+        shapes = " and ".join(str(tuple(images.shape)) for images in pair)
         raise ValueError(
-            "data: expected train and test rows of one width, neither empty, "
-            f"got {tuple(train.shape)} and {tuple(test.shape)}"
+            f"data: expected train and test rows of one width, neither empty, got {shapes}"
         )
-    return train, test
+    return rows[0], rows[1]
 
 
 # --- the loop ------------------------------------------------------------------------------------
@@ -159,7 +159,8 @@ def fit(
         resume: a `History`, or a checkpoint's path, to continue the same plan from. On the CPU the
             result is bit for bit that of a run that was never interrupted.
         checkpoint: path to save weights and training state to after every epoch.
-        after_epoch: called as `after_epoch(model, row)` when an epoch has been scored.
+        after_epoch: called as `after_epoch(model, row)` when an epoch has been scored, with a
+            random stream of its own: what it draws does not change the training.
         progress: show a progress bar.
     Returns:
         A `History`.
@@ -252,7 +253,8 @@ def fit(
                 if checkpoint is not None:
                     save_checkpoint(checkpoint, model, finish(epoch < epochs))
                 if after_epoch is not None:
-                    after_epoch(model, row)
+                    with own_seed(0):
+                        after_epoch(model, row)
     except KeyboardInterrupt:
         history = finish(interrupted=True)
         done = len(history.rows)

@@ -98,7 +98,7 @@ def small(monkeypatch) -> dict[str, bytes]:
 @pytest.fixture
 def archives(request) -> dict[str, bytes]:
     """The real archives where they are to be had, else small ones."""
-    return REAL or request.getfixturevalue("small")
+    return dict(REAL) if REAL else request.getfixturevalue("small")
 
 
 # --- The mirror ----------------------------------------------------------------------------------
@@ -368,16 +368,10 @@ def test_the_real_mnist(tmp_path):
 
 
 @needs_mnist
-def test_raw_files_of_another_data_set_are_refused(tmp_path):
-    """Fashion-MNIST's files bear the same names and the same headers."""
+def test_the_real_mnist_unpacked(tmp_path):
+    """A raw file's checksum matters: Fashion-MNIST's have the same names and the same headers."""
     files = {name[:-3]: gzip.decompress(content) for name, content in REAL.items()}
-    user = put(tmp_path / "user", files)
-    assert_is_mnist(load_digits("mnist", root=user))
-    content = bytearray(files[TRAIN_IMAGES])
-    content[1000:2000] = bytes(255 - value for value in content[1000:2000])
-    (user / TRAIN_IMAGES).write_bytes(content)
-    with pytest.raises(MNISTUnavailable, match=f"{TRAIN_IMAGES}: md5 "):
-        load_digits("mnist", root=user)
+    assert_is_mnist(load_digits("mnist", root=put(tmp_path / "user", files)))
 
 
 # --- Downloads -----------------------------------------------------------------------------------
@@ -529,7 +523,7 @@ def test_mirror_that_does_not_get_on(manner, reasons, checkout, archives, monkey
 
 def test_slow_mirror_is_not_given_up(checkout, small, monkeypatch):
     monkeypatch.setattr(data, "_CRAWL_SECONDS", 0.1)
-    monkeypatch.setattr(data, "_CRAWL_BYTES", 5_000)
+    monkeypatch.setattr(data, "_CRAWL_BYTES", 1_000)
     with Mirror(small, "slow") as mirror:
         use_mirrors(monkeypatch, mirror.url)
         assert_is_mnist(load_digits("mnist"))
@@ -616,6 +610,7 @@ def test_damaged_archive_in_the_users_folder_stays(
         (lambda raw: b"", "idx header , expected 00000803 0000003c 0000001c 0000001c"),
         (lambda raw: raw[:7] + b"\x3b" + raw[8:], "idx header 00000803 0000003b"),
         (lambda raw: gzip.compress(raw), "idx header 1f8b0800"),
+        (lambda raw: raw[:-1] + bytes([raw[-1] ^ 1]), "md5 .*, expected "),
     ],
 )
 def test_damaged_raw_file(harm, reason, tmp_path, small):
@@ -651,6 +646,11 @@ def fail_to_open(path, mode):
     raise OSError(errno.EROFS, "Read-only file system")
 
 
+def open_on_a_nearly_full_disk(path, mode):
+    """Room for all but the largest file."""
+    return (FullDisk if TRAIN_IMAGES in path.name else io.FileIO)(path, mode)
+
+
 class FullDisk(io.FileIO):
     """A file on a disk that has room for half of what is written."""
 
@@ -660,6 +660,19 @@ class FullDisk(io.FileIO):
             raise OSError(errno.ENOSPC, "No space left on device")
         with open("/dev/full", "wb", buffering=0) as full:
             full.write(b"x")  # the system's own error
+
+
+def test_disk_with_room_for_some(checkout, archives, monkeypatch, capsys):
+    """Four files are loaded, three saved, and the line tells of the one."""
+    monkeypatch.setattr(data, "open", open_on_a_nearly_full_disk, raising=False)
+    with Mirror(archives) as mirror:
+        use_mirrors(monkeypatch, mirror.url)
+        assert_is_mnist(load_digits("mnist"))
+    raw = checkout / "data/cache/MNIST/raw"
+    line = the_line(capsys)
+    assert f"from the network and {raw} (not saved in {raw}: No space left on device)" in line
+    del archives[f"{TRAIN_IMAGES}.gz"]
+    assert_whole_archives(checkout, archives)
 
 
 def fail_to_rename(source, target):
@@ -713,6 +726,7 @@ for fault in ("full", "read-only"):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="there is no unshare here")
 def test_disk_that_is_really_full_and_really_read_only(checkout):
     """A disk of 16 KB in a mount namespace of its own, which ends with the process."""
@@ -754,6 +768,7 @@ def child_environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(Path(data.__file__).parent.parent)}
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(checkout, archives):
     files = json.dumps(data._FILES)
     with Mirror(archives) as mirror:
@@ -905,6 +920,13 @@ def test_binarize_has_a_seed_of_its_own():
     assert first.equal(binarize(images, seed=1)) and not first.equal(binarize(images, seed=2))
     assert first.equal(binarize(as_float(images), seed=1))
     assert binarize(images[:0]).shape == (0, 784)
+
+
+def test_black_stays_black():
+    """Seed 146 draws a uniform number of exactly 0 (one in 16 million are): still no ink."""
+    images = torch.zeros(100, 784)
+    assert (torch.rand(100, 784, generator=torch.Generator().manual_seed(146)) == 0).any()
+    assert binarize(images, seed=146).max() == 0
 
 
 @pytest.mark.parametrize("function", [as_float, binarize])

@@ -209,7 +209,11 @@ def test_reparameterized_draws_are_differentiable():
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_log_prob_of_is_that_of_torch(likelihood):
     model, output = VAE(2, 5, likelihood, 7).double(), torch.randn(4, 7).double()
-    x = torch.rand(4, 7).double().round() if likelihood == "bernoulli" else torch.rand(4, 7).double()
+    x = (
+        torch.rand(4, 7).double().round()
+        if likelihood == "bernoulli"
+        else torch.rand(4, 7).double()
+    )
     if likelihood == "gaussian":
         torch.nn.init.constant_(model.log_noise_var, -1.3)
     p = {
@@ -281,7 +285,9 @@ def test_sampled_log_likelihood_term_is_right_on_average(likelihood):
 
 def test_linear_elbo_terms_are_exact_by_quadrature():
     model, x = random_linear_vae(1), correlated_rows(5)
-    torch.testing.assert_close(model.elbo_terms(x)[0], expected_log_lik(model, x), rtol=1e-10, atol=0)
+    torch.testing.assert_close(
+        model.elbo_terms(x)[0], expected_log_lik(model, x), rtol=1e-10, atol=0
+    )
 
 
 def test_linear_elbo_terms_are_the_mean_of_sampled_ones():

@@ -2,6 +2,7 @@
 
 import copy
 import errno
+import io
 import itertools
 import os
 import pickle
@@ -31,14 +32,10 @@ from course_utils.training import (
     save_checkpoint,
 )
 
+ROOT = Path(__file__).resolve().parent.parent
 DIM, EPOCHS, STEPS = 9, 3, 3
 CALLS_PER_EPOCH = STEPS + 2  # of the loss: every step, then the scores of train and test
 PLAN = {"epochs": EPOCHS, "batch_size": 20, "binarize": "dynamic", "progress": False}
-
-needs_cuda = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA"),
-]
 
 
 @pytest.fixture(autouse=True)
@@ -100,23 +97,23 @@ class Linear(nn.Module):
 
 
 def test_linear_autoencoder_reaches_the_error_of_pca():
-    x = correlated_rows(400).float()
+    x = correlated_rows(200).float()
     residual = np.linalg.svd((x - x.mean(0)).numpy(), compute_uv=False)[2:]
     best = (residual**2).sum() / len(x)
-    history = fit(Linear(6, 2), (x, x), 60, 20, 2e-2, progress=False)
+    history = fit(Linear(6, 2), (x, x), 50, 20, 3e-2, progress=False)
     losses = history.column("test_loss")
     assert best * 0.99999 <= losses[-1] <= best * 1.02 < losses[0]
 
 
 def test_linear_vae_reaches_the_ppca_log_likelihood():
-    x = correlated_rows(400)
+    x = correlated_rows(200)
     best = at_the_ppca_optimum(x, 2).elbo(x).mean().item()  # exact: see test_models
-    history = fit(LinearVAE(2, 6), (x, x), 60, 20, 3e-2, progress=False)
-    assert best - 0.5 <= history.column("test_elbo")[-1] <= best + 1e-5
+    history = fit(LinearVAE(2, 6), (x, x), 50, 20, 5e-2, progress=False)
+    assert best - 0.5 <= history.column("test_elbo")[-1] <= best + 1e-4
 
 
 def test_vae_beats_every_model_without_latent_variables():
-    """Two noisy patterns: independent pixels at best reach their entropy; one latent saves most."""
+    """Two noisy patterns: independent pixels reach their entropy at best, one latent far more."""
     pattern = torch.randint(0, 2, (1, 20)).float()
     rows = (pattern - torch.randint(0, 2, (600, 1)).float()).abs()
     rows = (rows - (torch.rand(600, 20) < 0.05).float()).abs()
@@ -167,10 +164,12 @@ def test_any_number_of_steps_has_a_schedule(epochs, n_train):
 
 
 def test_a_batch_larger_than_the_data_is_all_of_it():
-    models = small_vae(), small_vae()
-    for model, batch_size in zip(models, (50, 10_000), strict=True):
-        model.loss_history = fit(model, grey_rows(), 2, batch_size, progress=False)
-    assert_same(models[0].state_dict(), models[1].state_dict())
+    ends = []
+    for batch_size in (50, 10_000):
+        model = small_vae()
+        run(model, batch_size=batch_size)
+        ends.append(weights_of(model))
+    assert_same(*ends)
 
 
 # --- inputs ---
@@ -209,9 +208,9 @@ def test_dynamic_training_draws_anew_for_every_batch_and_none_does_not():
 def test_dynamic_training_is_scored_on_one_fixed_draw():
     model = small_vae()
     history = run(model)
-    train, test = (binarize(pixels, seed=0) for pixels in grey_rows())
-    del train
-    assert history.column("test_elbo")[-1] == evaluate(model, test)["elbo"]
+    for split, pixels in zip(("train", "test"), grey_rows(), strict=True):
+        drawn = binarize(pixels, seed=0)[:30]
+        assert history.column(f"{split}_elbo")[-1] == evaluate(model, drawn)["elbo"]
 
 
 def test_images_and_a_pair_of_their_rows_train_alike():
@@ -245,7 +244,9 @@ def test_any_pixels_train_a_model_of_any_precision(model_dtype, convert, binariz
 
 def test_history_rows_say_what_they_should():
     history = run(small_vae())
-    scores = {f"{s}_{name}" for s in ("train", "test") for name in ("loss", "elbo", "log_lik", "kl")}
+    scores = {
+        f"{s}_{name}" for s in ("train", "test") for name in ("loss", "elbo", "log_lik", "kl")
+    }
     assert all(set(row) == {"epoch", "seconds"} | scores for row in history.rows)
     assert history.column("epoch") == [1, 2, 3]
     assert history.column("seconds") == sorted(history.column("seconds"))
@@ -434,17 +435,18 @@ def test_run_interrupted_again_and_again_ends_where_it_should(uninterrupted):
 def test_another_process_resumes_bit_for_bit(uninterrupted, tmp_path):
     model, history = interrupted_run(CALLS_PER_EPOCH + 2)
     save_checkpoint(tmp_path / "run.pt", model, history)
+    torch.save(grey_rows(), tmp_path / "data.pt")
     code = (
-        "import test_training as t\n"
-        "model = t.small_vae(seed=5)\n"
-        "history = t.run(model, resume='run.pt')\n"
-        "t.save_checkpoint('end.pt', model, history)"
+        "import torch\n"
+        "from course_utils.models import VAE\n"
+        "from course_utils.training import fit, save_checkpoint\n"
+        f"model = VAE(2, 4, data_dim={DIM})\n"
+        f"history = fit(model, torch.load('data.pt'), resume='run.pt', **{PLAN})\n"
+        "save_checkpoint('end.pt', model, history)"
     )
-    here = Path(__file__).parent
-    paths = os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])
-    subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths}, check=True
-    )
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": paths}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
     content = torch.load(tmp_path / "end.pt")
     assert scores_of(History(content["rows"])) == uninterrupted[1]
     assert_same(content["weights"], uninterrupted[0])
@@ -466,6 +468,27 @@ def test_checkpoint_of_every_epoch_ends_as_the_model(tmp_path):
     content = torch.load(tmp_path / "new" / "run.pt")
     assert content["rows"] == history.rows
     assert_same(content["weights"], model.state_dict())
+
+
+def test_after_epoch_sees_each_scored_epoch():
+    seen = []
+    history = run(small_vae(), after_epoch=lambda model, row: seen.append((model.training, row)))
+    assert seen == [(False, row) for row in history.rows]
+
+
+@pytest.mark.parametrize("stop", [None, 1, 2])
+def test_what_after_epoch_draws_or_stops_does_not_change_the_run(uninterrupted, stop):
+    def draw(model, row):
+        model.sample(7)
+        if row["epoch"] == stop:
+            raise KeyboardInterrupt
+
+    model = small_vae()
+    torch.manual_seed(3)
+    history = run(model, after_epoch=draw)
+    assert len(history.rows) == (stop or EPOCHS)
+    assert scores_of(run(model, resume=history)) == uninterrupted[1]
+    assert_same(model.state_dict(), uninterrupted[0])
 
 
 def test_seconds_go_on_counting_after_resuming():
@@ -494,8 +517,7 @@ def test_progress_bar_can_be_switched_off(capsys):
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_non_finite_loss_stops_at_the_last_good_epoch(call, value):
     """In the second epoch: at its first step, its last, and only in either of its scores."""
-    model, expected = small_vae(), interrupted_run(CALLS_PER_EPOCH + 1)[0]
-    calls = itertools.count(1)
+    model, calls = small_vae(), itertools.count(1)
 
     def loss(model, x):
         wrong = next(calls) == CALLS_PER_EPOCH + call
@@ -504,13 +526,9 @@ def test_non_finite_loss_stops_at_the_last_good_epoch(call, value):
     torch.manual_seed(3)
     with pytest.raises(NonFiniteLoss, match=r"in epoch 2 of 3 \(learning_rate=0.01\)"):
         run(model, loss=loss, learning_rate=0.01)
-    del expected
-    assert all(w.isfinite().all() for w in model.state_dict().values())
+    after_one_epoch, _ = interrupted_run(CALLS_PER_EPOCH + 1, learning_rate=0.01)
+    assert_same(model.state_dict(), after_one_epoch.state_dict())
     assert not model.training
-    reference = small_vae()
-    torch.manual_seed(3)
-    run(reference, loss=StopAt(CALLS_PER_EPOCH + 1), learning_rate=0.01)
-    assert_same(model.state_dict(), reference.state_dict())
 
 
 def test_a_bad_pixel_stops_the_run_before_it_harms_the_model(tmp_path):
@@ -541,7 +559,8 @@ def test_bad_arguments_are_named(changes, message):
 
 
 @pytest.mark.parametrize(
-    ("train", "test"), [((0, DIM), (5, DIM)), ((5, DIM), (0, DIM)), ((5, DIM), (5, 4)), ((5,), (5,))]
+    ("train", "test"),
+    [((0, DIM), (5, DIM)), ((5, DIM), (0, DIM)), ((5, DIM), (5, 4)), ((5,), (5,))],
 )
 def test_bad_data_are_described(train, test):
     with pytest.raises(ValueError, match="data: expected .*got") as error:
@@ -558,7 +577,8 @@ def test_rows_of_another_width_than_the_model_are_described():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("epochs", 4), ("batch_size", 25), ("learning_rate", 1e-3), ("binarize", "none")]
+    ("name", "value"),
+    [("epochs", 4), ("batch_size", 25), ("learning_rate", 1e-3), ("binarize", "none")],
 )
 def test_resuming_another_plan_names_what_changed(tmp_path, name, value):
     model, history = interrupted_run(CALLS_PER_EPOCH + 1)
@@ -569,10 +589,8 @@ def test_resuming_another_plan_names_what_changed(tmp_path, name, value):
         state = torch.get_rng_state()
         with pytest.raises(CheckpointError, match=rf"{name} {before} \(now {value}\)$"):
             run(other, **{name: value}, resume=resume)
-        assert_same(other.state_dict(), small_vae(seed=8).state_dict())  # and nothing is touched
-        torch.manual_seed(8)
-        small_vae(seed=8)
-        assert torch.equal(torch.get_rng_state(), state)
+        assert torch.equal(torch.get_rng_state(), state)  # and nothing is touched
+        assert_same(other.state_dict(), small_vae(seed=8).state_dict())
 
 
 def test_resuming_on_other_data_is_refused():
@@ -742,26 +760,38 @@ def test_missing_file_is_said_to_be_missing(tmp_path, where):
     "change",
     [
         {"format": 2},
+        {"weights": {}},
+        {"weights": {"encoder.0.weight": "heavy"}},
+        {"weights": [1.0]},
         {"model": "Sequential"},
         {"model": ["VAE"]},
         {"options": {"layers": 5}},
         {"options": {"latent_dim": "two"}},
         {"options": {"latent_dim": 3, "hidden_dim": 4, "data_dim": DIM}},
+    ],
+    ids=str,
+)
+def test_unfit_contents_are_no_model(tmp_path, change):
+    torch.save(valid_content(tmp_path) | change, tmp_path / "odd.pt")
+    with pytest.raises(CheckpointError, match=r"odd.pt: "):
+        load_checkpoint(tmp_path / "odd.pt")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": 2},
         {"weights": {}},
-        {"weights": {"encoder.0.weight": "heavy"}},
         {"weights": [1.0]},
         {"training_state": "none"},
         {"training_state": {"plan": {}}},
     ],
     ids=str,
 )
-def test_unfit_contents_are_refused(tmp_path, change):
+def test_unfit_contents_are_no_run_to_resume(tmp_path, change):
     torch.save(valid_content(tmp_path) | change, tmp_path / "odd.pt")
     with pytest.raises(CheckpointError):
         run(small_vae(), resume=tmp_path / "odd.pt")
-    if "training_state" not in change:
-        with pytest.raises(CheckpointError, match=r"odd.pt: "):
-            load_checkpoint(tmp_path / "odd.pt")
 
 
 @pytest.mark.parametrize("content", [{}, [1], torch.zeros(3), {"format": 1}, "text"], ids=repr)
@@ -772,32 +802,16 @@ def test_other_files_of_torch_are_refused(tmp_path, content):
             attempt(tmp_path / "other.pt")
 
 
-class FullDisk:
+def no_space(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class FullDisk(io.FileIO):
     """A file that takes 1,000 bytes and no more."""
 
-    def __init__(self, path, mode):
-        self.file, self.room = open(path, mode), 1_000
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.file.close()
-
-    def __getattr__(self, name):
-        return getattr(self.file, name)
-
     def write(self, data):
-        self.file.write(bytes(data)[: self.room])
-        raise no_space()
-
-
-def no_space(*_):
-    return OSError(errno.ENOSPC, "No space left on device")
-
-
-def raise_no_space(*_):
-    raise no_space()
+        super().write(bytes(data)[:1_000])
+        no_space()
 
 
 @pytest.mark.parametrize("moment", ["write", "fsync", "replace"])
@@ -811,7 +825,7 @@ def test_full_disk_leaves_the_older_checkpoint_and_no_rest(monkeypatch, tmp_path
         if moment == "write":
             patch.setattr(training, "open", FullDisk, raising=False)
         else:
-            patch.setattr(os, moment, raise_no_space)
+            patch.setattr(os, moment, no_space)
         with pytest.raises(OSError, match="No space left on device"):
             save_checkpoint(path, small_vae(seed=2))
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
