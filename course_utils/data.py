@@ -457,7 +457,9 @@ def _reason(error: Exception) -> str:
 
 
 def _short(path: Path) -> str:
-    """A path as the reader would write it: `~` for the home folder."""
-    with suppress(ValueError, RuntimeError):  # not under it, or there is none
-        return str(Path("~") / path.relative_to(Path.home()))
+    """A path for a printed line: relative to COURSE_DATA, the checkout or the home folder."""
+    bases = {"$COURSE_DATA": os.environ.get("COURSE_DATA"), "": _CHECKOUT, "~": Path.home()}
+    for name, base in bases.items():
+        if base and path.is_relative_to(base := Path(base).expanduser().absolute()):
+            return (Path(name) / path.relative_to(base)).as_posix()
     return str(path)

@@ -39,7 +39,7 @@ def log_weights(model: VAE, x: Tensor, num_samples: int, prior_share: float = 0.
     if not 0 <= prior_share < 1:
         raise ValueError(f"prior_share: expected a number in [0, 1), got {prior_share}")
     mu, log_var = model.encode(x)
-    from_prior = round(prior_share * num_samples)
+    from_prior = min(round(prior_share * num_samples), num_samples - 1)
     from_q = (num_samples - from_prior, *mu.shape)
     z = model.reparameterize(mu.expand(from_q), log_var.expand(from_q))
     if from_prior:
@@ -86,11 +86,10 @@ def log_likelihood(model: VAE, x: Tensor, num_samples: int = 500, progress: bool
     Source: Burda, Grosse and Salakhutdinov (2016), section 5.
     """
     _check_batch(model, x, num_samples)
-    widest_layer = max(
-        len(p) for p in model.parameters() if p.dim()
-    )  # hidden ones count: D may be 2
-    per_draw = min(num_samples, max(1, CHUNK_ELEMENTS // widest_layer))
-    rows = max(1, CHUNK_ELEMENTS // (per_draw * widest_layer))
+    # The widest layer, not only the output: D may be 2 with hundreds of hidden units.
+    width = max(len(p) for p in model.parameters() if p.dim())
+    per_draw = min(num_samples, max(1, CHUNK_ELEMENTS // width))
+    rows = max(1, CHUNK_ELEMENTS // (per_draw * width))
     estimates = []
     with tqdm(
         total=len(x), desc="log-likelihood", unit="image", disable=not progress, leave=False

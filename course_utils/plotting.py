@@ -89,7 +89,8 @@ def show_grids(
 
 def panels(n: int, width: float = 12, height: float = 4) -> tuple[Figure, np.ndarray]:
     """A row of n empty panels: (fig, axes)."""
-    return plt.subplots(1, n, figsize=(width, height))
+    fig, axes = plt.subplots(1, n, figsize=(width, height), squeeze=False)
+    return fig, axes[0]
 
 
 def show_page(page: np.ndarray, title: str = "", ax: Axes | None = None) -> tuple[Figure, Axes]:
@@ -162,7 +163,7 @@ def latent_manifold(model: nn.Module, side: int = 20, limit: float | None = None
     ticks = (2 * share - 1) * limit if limit is not None else torch.special.ndtri(share)
     z_2, z_1 = torch.meshgrid(ticks.flip(0), ticks, indexing="ij")  # z_2 grows upwards
     z = torch.stack([z_1.flatten(), z_2.flatten()], dim=1)
-    return mosaic(model.decode_mean(z.to(next(model.parameters()).device)), side)
+    return mosaic(model.decode_mean(z.to(next(model.parameters()))), side)
 
 
 def against_prior(z: Tensor, limit: float = 4) -> tuple[Figure, np.ndarray]:
@@ -208,7 +209,7 @@ def posteriors(
     ticks, mu, std = ticks.cpu(), mu.cpu(), torch.exp(0.5 * log_var).cpu()
     density = log_posterior.exp().cpu().view(-1, len(ticks), len(ticks)).transpose(1, 2)
     for ax, p, centre, s, image in zip(axes, density, mu, std, _as_images(x), strict=True):
-        ax.pcolormesh(ticks, ticks, p, cmap="Blues", rasterized=True)
+        ax.pcolormesh(ticks.numpy(), ticks.numpy(), p.numpy(), cmap="Blues", rasterized=True)
         ax.plot(*_ellipse(centre, s), color=PALETTE[1], label="q, two standard deviations")
         # Frame whatever holds any posterior mass worth a shade, and all of q.
         rows, columns = (p > 0.01 * p.max()).nonzero(as_tuple=True)
@@ -249,9 +250,13 @@ def two_digit_story(
     models: Sequence[nn.Module], epochs: Sequence[int], x: Tensor
 ) -> tuple[Figure, np.ndarray]:
     """Two digits x (2, D), epoch by epoch: regions q(z|x), draws, and what those decode to."""
-    draws = 5
+    draws = 4
     fig, axes = plt.subplots(
-        3, len(models), figsize=(3 * len(models), 5.4), height_ratios=(3, 0.6, 0.6)
+        3,
+        len(models),
+        figsize=(3.2 * len(models), 5.2),
+        height_ratios=(3.2, 0.8, 0.8),
+        squeeze=False,
     )
     for column, (model, epoch) in enumerate(zip(models, epochs, strict=True)):
         mu, log_var = model.encode(x)
@@ -262,7 +267,7 @@ def two_digit_story(
         for digit in range(2):
             ax.plot(*_ellipse(mu[digit], std[digit]), color=PALETTE[digit])
             ax.scatter(*z[:, digit].T, s=22, color=PALETTE[digit])
-            decoded = model.decode_mean(z[:, digit].to(x.device))
+            decoded = model.decode_mean(z[:, digit].to(x))
             page = mosaic(torch.cat([x[[digit]].cpu(), decoded.cpu()]), draws + 1)
             below = axes[1 + digit, column]
             show_page(page, ax=below)
@@ -279,13 +284,14 @@ def estimates_against_truth(
     results: dict[str, tuple[Tensor, Tensor]], truth: Tensor
 ) -> tuple[Figure, np.ndarray]:
     """Estimate minus truth, image by image, with the standard error that each estimate reports."""
-    fig, axes = plt.subplots(1, len(results), figsize=(11, 3.6), sharey=True)
+    fig, axes = panels(len(results), width=11, height=3.6)
     order = (next(iter(results.values()))[0].cpu() - truth.cpu()).argsort()
     for i, (ax, (name, (estimate, se))) in enumerate(zip(axes, results.items(), strict=True)):
         miss = (estimate.cpu() - truth.cpu())[order]
         ax.axhline(0, color="black", linewidth=1)
         ax.errorbar(range(len(miss)), miss, 2 * se.cpu()[order], fmt="o", color=PALETTE[i], ms=4)
-        ax.set(title=name, xlabel="test digit, worst first")
+        ax.set(title=name, xlabel="test digits, in the order of the left panel")
+        ax.sharey(axes[0])
     axes[0].set_ylabel("estimate − truth, nats")
     return fig, axes
 
@@ -295,7 +301,7 @@ def confusion(labels: Tensor, guesses: Tensor) -> tuple[Figure, Axes]:
     counts = torch.bincount(10 * labels + guesses, minlength=100).view(10, 10).float()
     percent = 100 * counts / counts.sum(1, keepdim=True)
     fig, ax = plt.subplots(figsize=(6.4, 5.6))
-    ax.imshow(percent, cmap="Blues", vmin=0, vmax=100)
+    ax.imshow(percent.numpy(), cmap="Blues", vmin=0, vmax=100)
     for row in range(10):
         for column in range(10):
             value = percent[row, column].item()
@@ -309,23 +315,20 @@ def confusion(labels: Tensor, guesses: Tensor) -> tuple[Figure, Axes]:
 
 
 def likelihood_bars(rows: list[dict]) -> tuple[Figure, Axes]:
-    """Measured -log p(x) of several models, with standard errors; lower is better."""
-    fig, ax = plt.subplots(figsize=(9, 0.5 * len(rows) + 1.2))
-    names, values = [row["name"] for row in rows], [-row["log_likelihood"] for row in rows]
-    drawn = ax.barh(names, values, xerr=[row["standard_error"] for row in rows], color=PALETTE[0])
-    ax.bar_label(drawn, fmt="{:.1f}", padding=8)
-    ax.set(xlabel="−log p(x), nats per image (lower is better)", xlim=(0, 1.12 * max(values)))
-    ax.invert_yaxis()
-    ax.grid(axis="y", visible=False)
+    """Measured -log p(x) of several models, with two standard errors; lower is better."""
+    values = {row["name"]: -row["log_likelihood"] for row in rows}
+    fig, ax = bars(values, "−log p(x), nats per image (lower is better)")
+    errors = [2 * row["standard_error"] for row in rows]
+    ax.errorbar(list(values.values()), range(len(rows)), xerr=errors, fmt="none", ecolor="black")
     return fig, ax
 
 
-def bars(values: dict[str, float], ylabel: str, ax: Axes | None = None) -> tuple[Figure, Axes]:
-    """One labelled bar per entry, its value written above it."""
-    if ax is None:
-        _, ax = plt.subplots(figsize=(7, 3.6))
-    drawn = ax.bar(list(values), list(values.values()), color=PALETTE[: len(values)])
-    ax.bar_label(drawn, fmt="{:.3g}", padding=3)
-    ax.set_ylabel(ylabel)
-    ax.grid(axis="x", visible=False)
-    return ax.figure, ax
+def bars(values: dict[str, float], xlabel: str) -> tuple[Figure, Axes]:
+    """One labelled bar per entry, its value written beside it."""
+    fig, ax = plt.subplots(figsize=(9, 0.6 * len(values) + 1.2))
+    drawn = ax.barh(list(values), list(values.values()), color=PALETTE[: len(values)])
+    ax.bar_label(drawn, fmt="{:.3g}", padding=5)
+    ax.set(xlabel=xlabel, xlim=(0, 1.12 * max(values.values())))
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    return fig, ax

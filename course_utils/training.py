@@ -30,6 +30,7 @@ Loss = Callable[[Any, Tensor], Tensor]  # (model, x (B, D)) -> (B,)
 BINARIZE = ("none", "dynamic")
 WARM_UP = 0.2  # share of the steps in which the learning rate rises
 KEYS = {"format", "model", "options", "weights", "rows", "training_state"}  # of a checkpoint
+CHECKPOINTS = Path(__file__).resolve().parent / "checkpoints"  # those that travel with the package
 EVALUATION_CHUNK = 1_000  # rows scored at a time: their activations stay in the processor's cache
 
 
@@ -93,25 +94,34 @@ def _losses(loss: Loss, model: nn.Module, x: Tensor) -> Tensor:
     return losses
 
 
+def _elbo_scores(model: Any, x: Tensor) -> dict[str, Tensor]:
+    log_lik, kl = model.elbo_terms(x)
+    elbo = log_lik - kl
+    return {"loss": -elbo, "elbo": elbo, "log_lik": log_lik, "kl": kl}
+
+
 @torch.no_grad()
 def evaluate(model: nn.Module, pixels: Tensor, loss: Loss = default_loss) -> dict[str, float]:
     """Mean loss over the rows of `pixels` (N, D), and mean ELBO, log-likelihood term and KL.
 
+    A model with `elbo_terms` minimises -ELBO unless `loss` says otherwise: one pass gives all.
     Draws from a random stream of its own, the same one each time: the curves of two epochs differ
     by what was learned, not by luck, and evaluating does not change what training draws.
     """
-    totals: dict[str, float] = {}
-    dtype = next(model.parameters()).dtype
-    with own_seed(0):
-        for part in pixels.split(EVALUATION_CHUNK):
-            x = as_input(part, dtype=dtype)
-            scores = {"loss": _losses(loss, model, x)}
-            if hasattr(model, "elbo_terms"):
-                log_lik, kl = model.elbo_terms(x)
-                scores |= {"elbo": log_lik - kl, "log_lik": log_lik, "kl": kl}
-            for name, score in scores.items():
-                totals[name] = totals.get(name, 0.0) + score.cpu().double().sum().item()
-    return {name: total / len(pixels) for name, total in totals.items()}
+
+    def means(scores_of: Callable[[Any, Tensor], dict[str, Tensor]]) -> dict[str, float]:
+        totals: dict[str, float] = {}
+        with own_seed(0):
+            for part in pixels.split(EVALUATION_CHUNK):
+                x = as_input(part, dtype=next(model.parameters()).dtype)
+                for name, score in scores_of(model, x).items():
+                    totals[name] = totals.get(name, 0.0) + score.cpu().double().sum().item()
+        return {name: total / len(pixels) for name, total in totals.items()}
+
+    scores = means(_elbo_scores) if hasattr(model, "elbo_terms") else {}
+    if not scores or loss is not default_loss:
+        scores |= means(lambda model, x: {"loss": _losses(loss, model, x)})
+    return scores
 
 
 def _rows_of_pixels(data: ImageData | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -382,6 +392,9 @@ def save_checkpoint(
 def load_checkpoint(path: str | Path) -> nn.Module:
     """Rebuild a model from a file of `save_checkpoint`: float32, on the CPU, in evaluation mode.
 
+    Args:
+        path: the file, or the name of a model that travels with the package: `"mnist-vae-20"`.
+
     Never executes code from the file: torch reads plain tensors, numbers and strings only, and the
     class is looked up in `models.MODELS`.
 
@@ -399,9 +412,11 @@ def load_checkpoint(path: str | Path) -> nn.Module:
 
 
 def _read_checkpoint(path: str | Path) -> dict:
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such checkpoint")
+    path, packaged = Path(path), CHECKPOINTS / f"{path}.pt"
+    if not path.is_file() and not packaged.is_file():
+        names = sorted(file.stem for file in CHECKPOINTS.glob("*.pt"))
+        raise FileNotFoundError(f"{path}: no such checkpoint; with the package come {names}")
+    path = path if path.is_file() else packaged
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types for damaged or hostile files

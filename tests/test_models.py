@@ -332,6 +332,6 @@ def test_a_rotated_decoder_costs_exactly_what_a_diagonal_q_cannot_follow():
     weight, noise = model.decoder.weight.detach().numpy(), model.log_noise_var.exp().item()
     a = weight.T @ weight + noise * np.eye(3)
     gap = (np.log(a.diagonal()).sum() - np.linalg.slogdet(a)[1]) / 2
-    assert gap > 0.01
+    assert gap > 1e-3
     found = marginal(model).logpdf(x.numpy()) - model.elbo(x).detach().numpy()
     np.testing.assert_allclose(found, gap, atol=1e-8)

@@ -23,10 +23,11 @@ def seeded():
 
 
 def tiny_vae(latent_dim: int = 1) -> VAE:
-    """A Bernoulli VAE of five pixels whose posterior is far from the prior and from q."""
+    """A Bernoulli VAE of five pixels whose posterior is far from q; q is wide, weights behave."""
     model = VAE(latent_dim, 8, data_dim=5).double().requires_grad_(False)
     for parameter in model.decoder.parameters():
         parameter.normal_()
+    model.encoder[-1].bias[latent_dim:] = 0.6
     return model
 
 
@@ -52,22 +53,52 @@ def test_the_oracle_is_a_distribution_over_images(latent_dim):
 # --- importance weights ---
 
 
-def test_log_weight_is_log_joint_minus_log_q():
-    model, x = tiny_vae(2), all_images()
-    mu, log_var = model.encode(x)
-    std, drawn = torch.exp(log_var / 2), []
+def test_log_weight_is_log_joint_minus_log_q_with_its_gradient():
+    model, x = tiny_vae(2).requires_grad_(True), all_images()
+    drawn = []
     model.reparameterize = lambda *args: drawn.append(VAE.reparameterize(model, *args)) or drawn[0]
-    log_w = log_weights(model, x, 3)
+    found = log_weights(model, x, 3)
     (z,) = drawn
+    mu, log_var = model.encode(x)
     log_joint = Normal(0, 1).log_prob(z).sum(-1) + model.log_prob_of(x, model.decode(z))
-    torch.testing.assert_close(log_w, log_joint - Normal(mu, std).log_prob(z).sum(-1))
-    assert log_w.shape == (3, 32)
+    expected = log_joint - Normal(mu, torch.exp(log_var / 2)).log_prob(z).sum(-1)
+    assert found.shape == (3, 32)
+    torch.testing.assert_close(found, expected)
+    parameters, cotangent = list(model.parameters()), torch.randn(3, 32).double()
+    gradients = [
+        torch.autograd.grad((log_w * cotangent).sum(), parameters, retain_graph=True)
+        for log_w in (found, expected)
+    ]
+    torch.testing.assert_close(*gradients)
 
 
 def test_weights_average_to_the_exact_probability():
     model, x = tiny_vae(), all_images()[:4]
     weights = log_weights(model, x, 100_000).exp()
     assert z_score(weights, exact_log_prob(model, x).exp()).abs().max() < 4.5
+
+
+@pytest.mark.parametrize(("samples", "share"), [(1, 0.9), (3, 0.9), (10, 0.3)])
+def test_defensive_weights_average_to_the_exact_probability(samples, share):
+    model, x = tiny_vae(), all_images()[:4]
+    weights = log_weights(model, x.repeat(20_000, 1), samples, share).exp().mean(0)
+    assert z_score(weights.view(-1, 4), exact_log_prob(model, x).exp()).abs().max() < 4.5
+
+
+def test_defensive_weights_find_what_q_misses_and_have_a_limit():
+    """Of a Bernoulli model no weight exceeds 1 / share."""
+    model, x = tiny_vae(), all_images()
+    model.encode = lambda x: (torch.full((len(x), 1), 4.0).double(), torch.full((1, 1), -8.0))
+    log_w = log_weights(model, x, 20_000, prior_share=0.25)
+    assert log_w.max() <= -math.log(0.25) + 1e-9
+    relative = (log_w - exact_log_prob(model, x)).exp()
+    assert z_score(relative, 1.0).abs().max() < 4.5  # fixed shares make the error smaller yet
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+def test_share_of_the_prior_is_checked(share):
+    with pytest.raises(ValueError, match=rf"prior_share: expected .*\[0, 1\), got {share}"):
+        log_weights(tiny_vae(), all_images(), 4, share)
 
 
 # --- bounds ---

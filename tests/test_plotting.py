@@ -88,6 +88,12 @@ FIGURES = {
         lambda: plotting.two_digit_story([VAE(2, 5), VAE(2, 5)], [0, 3], images(2)),
         6,
     ),
+    "estimates_against_truth": (
+        lambda: plotting.estimates_against_truth(
+            {name: (torch.randn(5), torch.rand(5)) for name in "ab"}, torch.randn(5)
+        ),
+        2,
+    ),
     "confusion": (
         lambda: plotting.confusion(torch.arange(20) % 10, torch.arange(20) // 2),
         0,
@@ -130,9 +136,8 @@ def test_renders_without_a_warning(draw, panels):
     [
         lambda ax: plotting.show_page(np.zeros((5, 7)), ax=ax),
         lambda ax: plotting.latent_scatter(torch.randn(30, 2), torch.arange(30) % 10, ax),
-        lambda ax: plotting.bars({"a": 1.0}, "nats", ax),
     ],
-    ids=["show_page", "latent_scatter", "bars"],
+    ids=["show_page", "latent_scatter"],
 )
 def test_axes_that_are_given_are_used(draw):
     fig, ax = plt.subplots()
@@ -201,16 +206,19 @@ def test_history_shows_minus_elbo_minus_reconstruction_and_kl():
             assert list(line.get_xdata()) == [1, 2, 3] and line.get_label() == split
 
 
-def test_bars_are_as_high_as_their_values():
-    _, ax = plotting.bars({"a": 1.5, "b": -2.0}, "nats")
-    assert [bar.get_height() for bar in ax.patches] == [1.5, -2.0]
-    assert ax.get_ylabel() == "nats"
-
-
-def test_likelihood_bars_are_minus_log_likelihoods():
-    _, ax = plotting.likelihood_bars(MEASURED)
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plotting.bars({"A": 90.0, "B": 120.5}, "nats"),
+        lambda: plotting.likelihood_bars(MEASURED),  # minus log-likelihoods
+    ],
+    ids=["bars", "likelihood_bars"],
+)
+def test_bars_are_as_long_as_their_values(draw):
+    _, ax = draw()
     assert [bar.get_width() for bar in ax.patches] == [90.0, 120.5]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["A", "B"]
+    assert "nats" in ax.get_xlabel()
 
 
 def test_confusion_is_that_of_scikit_learn_in_percent():

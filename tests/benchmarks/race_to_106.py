@@ -2,7 +2,7 @@
 
 Both train the 784-400-20 network on grey MNIST and are scored alike: minus the one-sample ELBO,
 mean over the 10,000 test digits. The textbook loop is that of PyTorch's own VAE example (dataset
-with `ToTensor`, data loader, batches of 128, Adam at 1e-3), typed anew: it is what most people run.
+with `ToTensor`, data loader, batches of 128, Adam at 1e-3), typed anew: what most people run.
 Loading files counts for neither; evaluation, once an epoch, counts for both.
 
     python tests/benchmarks/race_to_106.py [--seeds 3]
@@ -10,7 +10,10 @@ Loading files counts for neither; evaluation, once an epoch, counts for both.
 
 import argparse
 import statistics
+import struct
+import tempfile
 import time
+from pathlib import Path
 
 import torch
 from record import save_result
@@ -19,13 +22,13 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST
 from torchvision.transforms import ToTensor
 
-from course_utils.data import data_root, load_digits
+from course_utils.data import load_digits
 from course_utils.models import VAE
 from course_utils.session import pick_device, seed_everything
 from course_utils.training import fit
 
 LINE = 106.0
-PLAN = {"epochs": 5, "batch_size": 200, "learning_rate": 8e-3}
+PLAN = {"epochs": 4, "batch_size": 200, "learning_rate": 1.2e-2}
 
 
 def example_loss(logits, x, mu, log_var):
@@ -34,11 +37,25 @@ def example_loss(logits, x, mu, log_var):
     return bce - 0.5 * torch.sum(1 + log_var - mu.pow(2) - log_var.exp())
 
 
-def textbook(seed: int, device: torch.device, max_epochs: int = 12) -> list[dict]:
+def write_raw(folder: Path, digits) -> None:
+    """The four unpacked files, where torchvision looks for them under a data root."""
+    raw = folder / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for prefix, images, labels in [
+        ("train", digits.train_images, digits.train_labels),
+        ("t10k", digits.test_images, digits.test_labels),
+    ]:
+        header = struct.pack(">IIII", 2051, *images.shape)
+        (raw / f"{prefix}-images-idx3-ubyte").write_bytes(header + images.numpy().tobytes())
+        header = struct.pack(">II", 2049, len(labels))
+        (raw / f"{prefix}-labels-idx1-ubyte").write_bytes(header + bytes(labels.tolist()))
+
+
+def textbook(seed: int, device: torch.device, root: Path, max_epochs: int = 15) -> list[dict]:
     """The example's loop until the line is crossed: one row per epoch."""
     seed_everything(seed)
     model = VAE(latent_dim=20, hidden_dim=400).to(device)
-    sets = [MNIST(data_root(), train=train, transform=ToTensor()) for train in (True, False)]
+    sets = [MNIST(root, train=train, transform=ToTensor()) for train in (True, False)]
     train, test = (DataLoader(s, batch_size=128, shuffle=i == 0) for i, s in enumerate(sets))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     rows, start = [], time.perf_counter()
@@ -92,14 +109,16 @@ def main() -> None:
     seeds = range(parser.parse_args().seeds)
     device, digits = pick_device(), load_digits("mnist")
     runs = []
-    for seed in seeds:
-        runs.append({"seed": seed, "fit": ours(seed, device, digits)})
-        runs[-1]["textbook"] = textbook(seed, device)
+    with tempfile.TemporaryDirectory() as root:
+        write_raw(Path(root), digits)
+        for seed in seeds:
+            runs.append({"seed": seed, "fit": ours(seed, device, digits)})
+            runs[-1]["textbook"] = textbook(seed, device, Path(root))
     pairs = [(seconds_to_line(r["textbook"]), seconds_to_line(r["fit"])) for r in runs]
     ratios = [a / b for a, b in pairs if a and b]
     save_result(
         "race_to_106",
-        what="wall-clock seconds until the test loss (grey pixels, -ELBO in nats) is 106.0 or less",
+        what="seconds until the test loss (grey pixels, -ELBO in nats) is 106.0 or less",
         plan=PLAN,
         textbook_seconds=[a for a, _ in pairs],
         fit_seconds=[b for _, b in pairs],
