@@ -11,6 +11,7 @@ Read it floor by floor; a module imports only modules above it in this list:
     objectives     bounds and likelihood estimators
     training       one training loop, its history, checkpoints
     plotting       figures
+    widgets        live pictures with sliders
 """
 
 __version__ = "0.1.0"

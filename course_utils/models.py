@@ -253,5 +253,31 @@ class ConvVAE(VAE):
         return self.decoder(z.reshape(-1, self.latent_dim)).view(*z.shape[:-1], self.data_dim)
 
 
+class Classifier(nn.Module):
+    r"""Discriminative model of ten digits: one hidden layer, logits out.
+
+    $$p(y \mid x) = \operatorname{softmax}\big(\text{logits}(x)\big)_y$$
+
+    Introduced in notebook 00, to be fooled. Trained by `training.train_classifier`.
+
+    Args:
+        hidden_dim: units of the hidden layer. data_dim: D. classes: number of classes.
+    Raises:
+        ValueError: for a size below 1, or an input of another width than D.
+    """
+
+    def __init__(self, hidden_dim: int = 128, data_dim: int = 784, classes: int = 10):
+        super().__init__()
+        self.options = {"hidden_dim": hidden_dim, "data_dim": data_dim, "classes": classes}
+        _check_sizes(self.options)
+        self.data_dim = data_dim
+        self.network = mlp(data_dim, hidden_dim, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (..., classes) of inputs (..., D)."""
+        _check_width(x, self.data_dim, "x")
+        return self.network(x)
+
+
 # The classes that a checkpoint may name; nothing else is ever built from a file.
 MODELS = {cls.__name__: cls for cls in (Autoencoder, VAE, LinearVAE, ConvVAE)}

@@ -3,12 +3,14 @@
 All are built on the importance weight of a draw z from q(z|x):
 
     log w = log p(x|z) + log p(z) - log q(z|x),        E_q[w] = p(x)
+
+At the end, objectives climbed in x: the attacks on a classifier of notebook 00.
 """
 
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from course_utils.distributions import LOG_2PI, normal_log_prob
@@ -102,3 +104,73 @@ def log_likelihood(model: VAE, x: Tensor, num_samples: int = 500, progress: bool
             estimates.append(total - math.log(num_samples))
             bar.update(len(chunk))
     return torch.cat(estimates) if estimates else x.new_zeros(0)
+
+
+# --- attacks on a classifier: climbing in the space of images (notebook 00) ----------------------
+
+
+def _log_prob_of_class(classifier: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """log p(y|x), (B,), for images (B, D) and classes int64 (B,)."""
+    return torch.log_softmax(classifier(x), dim=-1).gather(-1, y[:, None])[:, 0]
+
+
+def adversarial(classifier: nn.Module, x: Tensor, y: Tensor, epsilon: float) -> Tensor:
+    r"""Images a little off x, pushed away from their class: the fast gradient sign attack.
+
+    $$x_{adv} = \operatorname{clip}_{[0, 1]}\big(x - \epsilon
+      \operatorname{sign} \nabla_x \log p(y \mid x)\big)$$
+
+    Args:
+        classifier: images (B, D) to logits. x: (B, D) in [0, 1]. y: int64 (B,), true classes.
+        epsilon: the most that a pixel changes, 0 or more.
+    Returns:
+        (B, D), without gradient.
+    Raises:
+        ValueError: for a negative epsilon.
+    Source: Goodfellow, Shlens and Szegedy (2015), section 4.
+    """
+    if not epsilon >= 0:
+        raise ValueError(f"epsilon: expected 0 or more, got {epsilon}")
+    x = x.detach().requires_grad_()
+    (g,) = torch.autograd.grad(_log_prob_of_class(classifier, x, y).sum(), x)
+    return (x - epsilon * g.sign()).clamp(0, 1).detach()
+
+
+def fooling_images(
+    classifier: nn.Module,
+    start: Tensor,
+    y: Tensor,
+    confidence: float = 0.999,
+    step: float = 0.05,
+    max_steps: int = 1000,
+) -> Tensor:
+    r"""Images climbed from `start` until the classifier is sure that they show class y.
+
+    $$x \leftarrow \operatorname{clip}_{[0, 1]}\big(x + s\, g / \max_d |g_d|\big),
+      \qquad g = \nabla_x \log p(y \mid x)$$
+
+    Each image stops by itself once p(y|x) reaches `confidence`.
+
+    Args:
+        classifier: images (B, D) to logits. start: (B, D) in [0, 1]. y: int64 (B,).
+        confidence: probability to reach. step: s, the most that a pixel moves in one step.
+        max_steps: after which the climb ends in any case.
+    Returns:
+        (B, D), without gradient.
+    Raises:
+        ValueError: for a confidence outside (0, 1).
+    Source: after Nguyen, Yosinski and Clune (2015), who also climb by gradient ascent.
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence: expected a number in (0, 1), got {confidence}")
+    x = start.detach().clone()
+    for _ in range(max_steps):
+        x.requires_grad_()
+        log_p = _log_prob_of_class(classifier, x, y)
+        unsure = log_p.exp() < confidence
+        if not unsure.any():
+            break
+        (g,) = torch.autograd.grad(log_p.sum(), x)
+        g = g / g.abs().amax(1, keepdim=True).clamp(min=1e-30)  # a saturated softmax gives 0
+        x = torch.where(unsure[:, None], x + step * g, x).clamp(0, 1).detach()
+    return x.detach()

@@ -171,7 +171,10 @@ class PPCA:
         self._check_fitted()
         x, mask = _check(x, mask, len(self.mean))
         noise = torch.as_tensor(self.noise_variance, dtype=torch.float64)
-        for r, m in _residuals(x, mask, self.mean, self.weight.shape[1] ** 2):
+        width = (
+            1 if mask is None else self.weight.shape[1] ** 2
+        )  # A is shared, or one for each row
+        for r, m in _residuals(x, mask, self.mean, width):
             yield _infer(r, m, self.weight, noise)
 
     def _fit_closed_form(self, covariance, values, vectors, noise) -> None:
@@ -310,7 +313,7 @@ def _em_step(x, mask, mean, weight, noise) -> tuple[Tensor, tuple[Tensor, Tensor
     """
     latents = weight.shape[1]
     log_p_sum, squares, cross, second = 0.0, 0.0, 0.0, 0.0
-    for r, m in _residuals(x, mask, mean, (latents + 1) ** 2):
+    for r, m in _residuals(x, mask, mean, 1 if mask is None else (latents + 1) ** 2):
         z, a_inverse, log_p = _infer(r, m, weight, noise)
         if m is None:
             second = second + z.T @ z + len(z) * noise * a_inverse

@@ -342,6 +342,31 @@ def _resume(resume, model, optimizer, schedule, plan) -> list[dict]:
     raise CheckpointError(f"resume: the run to continue was planned with {before}")
 
 
+def train_classifier(
+    classifier: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    epochs: int = 2,
+    batch_size: int = 200,
+    learning_rate: float = 3e-3,
+) -> None:
+    """Maximise the mean log p(y|x) by Adam. The plain loop of notebook 00, where it is shown.
+
+    Args:
+        classifier: images (B, D) to logits, on the device to train on.
+        images: (N, D) in [0, 1]. labels: int64 (N,).
+    """
+    device = next(classifier.parameters()).device
+    optimizer = torch.optim.Adam(classifier.parameters(), lr=learning_rate)
+    for _ in range(epochs):
+        for rows in torch.randperm(len(images)).split(batch_size):
+            x, y = images[rows].to(device), labels[rows].to(device)
+            loss = nn.functional.cross_entropy(classifier(x), y)  # mean of -log p(y|x)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
 # --- checkpoints ---------------------------------------------------------------------------------
 
 

@@ -20,8 +20,8 @@ from course_utils.objectives import log_likelihood
 from course_utils.session import pick_device, seed_everything
 from course_utils.training import History, fit
 
-PLAN = {"epochs": 200, "learning_rate": 1e-2, "binarize": "dynamic"}
-OPTIONS = {"latent_dim": 40, "hidden_dim": 500}
+PLAN = {"epochs": 200, "learning_rate": 3e-3, "binarize": "dynamic"}
+OPTIONS = {"latent_dim": 32, "hidden_dim": 500}
 SAMPLES, BLOCK = 5_000, 250
 
 
