@@ -146,14 +146,14 @@ def fooling_images(
 ) -> Tensor:
     r"""Images climbed from `start` until the classifier is sure that they show class y.
 
-    $$x \leftarrow \operatorname{clip}_{[0, 1]}\big(x + s\, g / \max_d |g_d|\big),
+    $$x \leftarrow \operatorname{clip}_{[0, 1]}\big(x + \eta\, g / \max_d |g_d|\big),
       \qquad g = \nabla_x \log p(y \mid x)$$
 
     Each image stops by itself once p(y|x) reaches `confidence`.
 
     Args:
         classifier: images (B, D) to logits. start: (B, D) in [0, 1]. y: int64 (B,).
-        confidence: probability to reach. step: s, the most that a pixel moves in one step.
+        confidence: probability to reach. step: eta, the most that a pixel moves in one step.
         max_steps: after which the climb ends in any case.
     Returns:
         (B, D), without gradient.

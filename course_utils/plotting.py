@@ -826,7 +826,7 @@ def generative_story(
     """
     # Without constrained layout: this is drawn anew at every move of a slider.
     fig, axes = plt.subplots(1, 2, figsize=(8, 3.4), width_ratios=(1, 1.6), layout="none")
-    fig.subplots_adjust(0.08, 0.17, 0.99, 0.9, 0.22)
+    fig.subplots_adjust(0.09, 0.17, 0.99, 0.9, 0.22)
     ticks = torch.linspace(-3, 3, 121)
     axes[0].fill_between(ticks, torch.exp(-0.5 * ticks**2) / (2 * torch.pi) ** 0.5, alpha=0.3)
     axes[0].plot([z, z], [0, np.exp(-0.5 * z**2) / (2 * np.pi) ** 0.5], color=PALETTE[1])
@@ -844,7 +844,7 @@ def generative_story(
     ax.set(title="2. go to Wz + μ   3. add noise", xlabel="x₁", ylabel="x₂")
     ax.set(xlim=(-7, 9), ylim=(-4.6, 5.6), xticks=(-5, 0, 5), yticks=(-3, 0, 3))
     ax.set_aspect("equal", adjustable="box")
-    ax.legend(loc="lower right", fontsize=11)
+    ax.legend(loc="lower right", fontsize=11, frameon=True)
     return fig, axes
 
 
@@ -857,7 +857,7 @@ def points_and_posteriors(
     axes[1].plot(z, torch.exp(-0.5 * z**2) / (2 * torch.pi) ** 0.5, "k:", label="prior p(z)")
     for i, (point, density) in enumerate(zip(x, densities, strict=True)):
         style = {"color": PALETTE[i], "linestyle": ["-", "-.", "--", ":"][i % 4]}
-        style["linewidth"] = 2 if i else 6  # wide: another may lie upon it
+        style |= {} if i else {"linewidth": 7, "alpha": 0.4}  # another may lie upon it
         axes[0].plot(*point, "o", color=PALETTE[i], markersize=10)
         axes[0].annotate(str(i + 1), point, (9, 5), textcoords="offset points")
         axes[1].plot(z, density, **style, label=f"p(z|x), point {i + 1}")

@@ -171,9 +171,7 @@ class PPCA:
         self._check_fitted()
         x, mask = _check(x, mask, len(self.mean))
         noise = torch.as_tensor(self.noise_variance, dtype=torch.float64)
-        width = (
-            1 if mask is None else self.weight.shape[1] ** 2
-        )  # A is shared, or one for each row
+        width = 1 if mask is None else self.weight.shape[1] ** 2  # A^-1 of each row
         for r, m in _residuals(x, mask, self.mean, width):
             yield _infer(r, m, self.weight, noise)
 
