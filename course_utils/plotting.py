@@ -328,7 +328,7 @@ def bars(values: dict[str, float], xlabel: str) -> tuple[Figure, Axes]:
     """One labelled bar per entry, its value written beside it."""
     fig, ax = plt.subplots(figsize=(9, 0.6 * len(values) + 1.2))
     drawn = ax.barh(list(values), list(values.values()), color=PALETTE[: len(values)])
-    ax.bar_label(drawn, fmt="{:.3g}", padding=5)
+    ax.bar_label(drawn, fmt="{:.3g}", padding=12)
     ax.set(xlabel=xlabel, xlim=(0, 1.12 * max(values.values())))
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
@@ -979,6 +979,8 @@ def log_likelihood_traces(traces: dict[str, Sequence[float]]) -> tuple[Figure, A
 
 # --- notebook 01 ---
 
+SCATTERED = 2_500  # codes that a cloud shows: more make the file large and the picture no better
+
 
 def lines(
     x: Sequence[float],
@@ -1007,7 +1009,8 @@ def code_clouds(
     fig, axes = panels(len(clouds) + 1, width=5 * (len(clouds) + 1), height=4.6)
     for ax, (name, z) in zip(axes, clouds.items(), strict=False):
         limit = 1.05 * z.abs().quantile(0.998).item()
-        latent_scatter(z, labels, ax, limit, legend=ax is axes[len(clouds) - 1])
+        legend = ax is axes[len(clouds) - 1]
+        latent_scatter(z[:SCATTERED], labels[:SCATTERED], ax, limit, legend)
         ax.set_title(name)
     drawn = axes[-1].imshow(correlation.abs().numpy(), cmap="Blues", vmin=0, vmax=1)
     axes[-1].set(xlabel="$m$", ylabel="$n$", title="|correlation| of $z_m$ and $z_n$")
@@ -1021,7 +1024,8 @@ def plane_walk(
 ) -> tuple[Figure, np.ndarray]:
     """A straight path (n, 2) over a plane of codes (N, 2), and rows of n images each, named."""
     fig, axes = plt.subplots(1, 2, figsize=(14, 5), width_ratios=(1, 1.5))
-    latent_scatter(codes, labels, axes[0], 1.05 * codes.abs().quantile(0.998).item())
+    limit = 1.05 * codes.abs().quantile(0.998).item()
+    latent_scatter(codes[:SCATTERED], labels[:SCATTERED], axes[0], limit)
     axes[0].annotate(
         "", path[-1], path[0], arrowprops={"arrowstyle": "-|>", "lw": 2.5, "shrinkA": 0}
     )
@@ -1064,7 +1068,8 @@ def map_and_digit(distance: Tensor, at: Tensor, image: Tensor, tau: float) -> np
         Colours (T, 2 T + 4, 3) as uint8.
     """
     side = len(distance)
-    colours = plt.get_cmap("viridis_r")(_gap_scale(distance.numpy(), tau)(distance.numpy()))[..., :3]
+    scale = _gap_scale(distance.numpy(), tau)
+    colours = plt.get_cmap("viridis_r")(scale(distance.numpy()))[..., :3]
     column, row = (((at + 1) / 2 * (side - 1)).round().long()).tolist()
     colours[row, max(column - 6, 0) : column + 7] = (0.84, 0.37, 0.0)  # orange of the palette
     colours[max(row - 6, 0) : row + 7, column] = (0.84, 0.37, 0.0)
