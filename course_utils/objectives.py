@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from course_utils.distributions import LOG_2PI, normal_log_prob
 from course_utils.models import VAE
 
-CHUNK_ELEMENTS = 4_000_000  # activations a layer holds, 16 MB: larger chunks leave the cache
+CHUNK_ELEMENTS = 1_000_000  # activations a layer holds, 4 MB: larger ones leave the cache
 
 
 def _check_batch(model: VAE, x: Tensor, num_samples: int) -> None:

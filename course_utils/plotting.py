@@ -170,7 +170,7 @@ def latent_manifold(model: nn.Module, side: int = 20, limit: float | None = None
 def against_prior(z: Tensor, limit: float = 4) -> tuple[Figure, np.ndarray]:
     """Draws z (N, 2) and the standard normal prior: the plane, and a histogram per dimension."""
     fig, axes = panels(3, height=4)
-    axes[0].scatter(*z.T, s=3, alpha=0.3, linewidths=0)
+    axes[0].scatter(*z[:3000].T, s=3, alpha=0.3, linewidths=0)
     for radius in (1, 2, 3):
         axes[0].plot(*_ellipse(torch.zeros(2), torch.ones(2), radius), "k:", linewidth=1.2)
     axes[0].set(xlim=(-limit, limit), ylim=(-limit, limit), xlabel="$z_1$", ylabel="$z_2$")
@@ -229,11 +229,11 @@ def posteriors(
 
 @torch.no_grad()
 def compare_latents(trained: dict[str, nn.Module], digits: ImageData) -> tuple[Figure, np.ndarray]:
-    """For two-dimensional VAEs: draws from q for 3,000 test digits above, dreams below."""
+    """For two-dimensional VAEs: draws from q for 1,000 test digits above, dreams below."""
     fig, axes = plt.subplots(
         2, len(trained), figsize=(12, 6.2), height_ratios=(3, 1.3), squeeze=False
     )
-    x, labels = as_float(digits.test_images[:3000]), digits.test_labels[:3000]
+    x, labels = as_float(digits.test_images[:1000]), digits.test_labels[:1000]
     for column, (name, model) in enumerate(trained.items()):
         device = next(model.parameters()).device
         z = model.reparameterize(*model.encode(x.to(device))).cpu()
@@ -646,7 +646,6 @@ def one_q_or_many(
     ax.set(xlabel="x", ylabel="z: mean ± standard deviation of q")
     ax.legend(loc="upper left")
     return fig, ax
-
 
 
 # --- notebook 00 ---------------------------------------------------------------------------------
