@@ -3,7 +3,7 @@
 Digits stay at their natural 28 pixels inside arrays; figures and pages enlarge them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,7 +21,7 @@ DIGIT_COLOURS = plt.get_cmap("tab10").colors  # ten classes need ten colours
 GAP = 2  # blank pixels between the images of a mosaic
 
 
-def _as_images(images: Tensor) -> Tensor:
+def as_images(images: Tensor) -> Tensor:
     """(N, D) or (N, 28, 28), uint8 or float, to float (N, side, side) on the CPU, in [0, 1]."""
     images = images.detach().cpu()
     images = images.float() / 255 if images.dtype == torch.uint8 else images.float()
@@ -37,7 +37,7 @@ def _as_images(images: Tensor) -> Tensor:
 
 def mosaic(images: Tensor, columns: int) -> np.ndarray:
     """Images (N, D) side by side, row after row, as one array; 0 is paper and 1 is ink."""
-    images = _as_images(images)
+    images = as_images(images)
     n, height, width = images.shape
     lines = -(-n // columns)
     page = np.zeros((lines * (height + GAP) - GAP, columns * (width + GAP) - GAP), np.float32)
@@ -65,7 +65,7 @@ def show_rows(rows: dict[str, Tensor], width: float = 10) -> tuple[Figure, Axes]
     if len(counts) != 1:
         raise ValueError(f"rows: expected as many images in each, got {sorted(counts)}")
     (n,) = counts
-    page = mosaic(torch.cat([_as_images(images) for images in rows.values()]), n)
+    page = mosaic(torch.cat([as_images(images) for images in rows.values()]), n)
     labels_width = 0.13 * max(len(name) for name in rows)
     fig, ax = plt.subplots(figsize=(width, (width - labels_width) * page.shape[0] / page.shape[1]))
     show_page(page, ax=ax)
@@ -98,7 +98,7 @@ def show_page(page: np.ndarray, title: str = "", ax: Axes | None = None) -> tupl
     """One array of ink, 0 to 1, such as a mosaic."""
     if ax is None:
         _, ax = plt.subplots(figsize=(6, 6))
-    ax.imshow(page, vmin=0, vmax=1)
+    ax.imshow(page, cmap="gray_r", vmin=0, vmax=1)
     ax.set_title(title)
     _bare(ax)
     return ax.figure, ax
@@ -209,7 +209,7 @@ def posteriors(
     fig, axes = panels(len(mu), width=4.3 * len(mu), height=4.2)
     ticks, mu, std = ticks.cpu(), mu.cpu(), torch.exp(0.5 * log_var).cpu()
     density = log_posterior.exp().cpu().view(-1, len(ticks), len(ticks)).transpose(1, 2)
-    for ax, p, centre, s, image in zip(axes, density, mu, std, _as_images(x), strict=True):
+    for ax, p, centre, s, image in zip(axes, density, mu, std, as_images(x), strict=True):
         ax.pcolormesh(ticks.numpy(), ticks.numpy(), p.numpy(), cmap="Blues", rasterized=True)
         ax.plot(*_ellipse(centre, s), color=PALETTE[1], label="q, two standard deviations")
         # Frame whatever holds any posterior mass worth a shade, and all of q.
@@ -683,7 +683,7 @@ def show_titled(
     fig, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False)
     for ax in axes.flat[len(images) :]:
         ax.set_visible(False)
-    for ax, image, title in zip(axes.flat, _as_images(images), titles):
+    for ax, image, title in zip(axes.flat, as_images(images), titles):
         show_page(image.numpy(), ax=ax)
         ax.set_title(title, fontsize=12)
         for spine in ax.spines.values():
@@ -1029,7 +1029,7 @@ def plane_walk(
         "", path[-1], path[0], arrowprops={"arrowstyle": "-|>", "lw": 2.5, "shrinkA": 0}
     )
     axes[0].scatter(*path.T, s=60, color="white", edgecolors="black", linewidths=1.6, zorder=3)
-    show_page(mosaic(torch.cat([_as_images(r) for r in rows.values()]), len(path)), ax=axes[1])
+    show_page(mosaic(torch.cat([as_images(r) for r in rows.values()]), len(path)), ax=axes[1])
     axes[1].set_yticks([13.5 + (28 + GAP) * i for i in range(len(rows))], list(rows))
     axes[1].tick_params(length=0)
     return fig, axes
@@ -1073,7 +1073,74 @@ def map_and_digit(distance: Tensor, at: Tensor, image: Tensor, tau: float) -> np
     colours[row, max(column - 6, 0) : column + 7] = (0.84, 0.37, 0.0)  # orange of the palette
     colours[max(row - 6, 0) : row + 7, column] = (0.84, 0.37, 0.0)
     nearest = np.arange(side) * 28 // side  # enlarge without smoothing
-    ink = _as_images(image[None])[0].numpy()[np.ix_(nearest, nearest)]
+    ink = as_images(image[None])[0].numpy()[np.ix_(nearest, nearest)]
     digit = np.repeat(1 - ink[..., None], 3, axis=2)
     page = np.concatenate([colours[::-1], np.ones((side, 4, 3)), digit], axis=1)
     return (255 * page).round().astype(np.uint8)
+
+
+# --- notebook 06 ---------------------------------------------------------------------------------
+
+
+def traversal_table(
+    decode: Callable[[Tensor], Tensor],
+    z: Tensor,
+    units: Sequence[int],
+    names: Sequence[str],
+    limit: float = 3,
+    columns: int = 11,
+) -> tuple[Figure, Axes]:
+    """One row per latent unit: the images as this unit alone goes from -limit to limit.
+
+    Args:
+        decode: from codes (B, M) to images (B, D).
+        z: (M,), where the other units stay.
+        units: the units to move, counted from 0. names: of the rows, one for each unit.
+    """
+    values = torch.linspace(-limit, limit, columns)
+    codes = z.detach().cpu().repeat(len(units), columns, 1)
+    for row, unit in enumerate(units):
+        codes[row, :, unit] = values
+    page = mosaic(decode(codes.flatten(0, 1)), columns)
+    fig, ax = plt.subplots(figsize=(11, 0.85 * len(units) + 0.9))
+    show_page(page, ax=ax)
+    side = (page.shape[1] + GAP) / columns
+    middle = side / 2 - GAP / 2
+    ax.set_xticks(middle + side * np.arange(columns), [f"{v:.1f}" for v in values.round(decimals=1) + 0.0])
+    ax.set_yticks(middle + side * np.arange(len(units)), names)
+    ax.tick_params(length=0)
+    ax.set_xlabel("value of the unit that moves")
+    return fig, ax
+
+
+def plane_map(
+    decode: Callable[[Tensor], Tensor],
+    z: Tensor,
+    units: Sequence[int],
+    codes: Tensor | None = None,
+    labels: Tensor | None = None,
+    limit: float = 4,
+    side: int = 21,
+) -> tuple[Figure, Axes]:
+    """Decoded images on a grid over two latent units, pale, and the codes of images over them.
+
+    Args:
+        decode: from codes (B, M) to images (B, D).
+        z: (M,), where the other units stay. units: the two units, counted from 0.
+        codes: (N, 2), of images, in the two units. labels: (N,), their classes, to colour them.
+    """
+    ticks = (torch.arange(side) + 0.5) / side * 2 * limit - limit
+    second, first = torch.meshgrid(ticks.flip(0), ticks, indexing="ij")  # the second grows upwards
+    grid = z.detach().cpu().repeat(side * side, 1)
+    grid[:, units[0]], grid[:, units[1]] = first.flatten(), second.flatten()
+    page = mosaic(decode(grid), side)
+    fig, ax = plt.subplots(figsize=(6.2, 5.2))
+    ax.imshow(0.4 * page, cmap="gray_r", vmin=0, vmax=1, extent=(-limit, limit, -limit, limit))
+    if codes is not None:
+        classes = torch.zeros(len(codes), dtype=torch.long) if labels is None else labels
+        latent_scatter(codes, classes, ax, limit, legend=labels is not None)
+        for dots in ax.collections:
+            dots.set_sizes([14])
+    ax.set(xlabel=f"$z_{{{units[0] + 1}}}$", ylabel=f"$z_{{{units[1] + 1}}}$")
+    ax.grid(False)
+    return fig, ax
