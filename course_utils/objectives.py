@@ -92,18 +92,18 @@ def log_likelihood(model: VAE, x: Tensor, num_samples: int = 500, progress: bool
     width = max(len(p) for p in model.parameters() if p.dim())
     per_draw = min(num_samples, max(1, CHUNK_ELEMENTS // width))
     rows = max(1, CHUNK_ELEMENTS // (per_draw * width))
-    estimates = []
+    # One tensor for the results: many small ones, kept between large ones that come and go, would
+    # leave the allocator holes that it cannot use again, a gigabyte of them.
+    estimates = x.new_full((len(x),), -math.inf)
     with tqdm(
         total=len(x), desc="log-likelihood", unit="image", disable=not progress, leave=False
     ) as bar:
-        for chunk in x.split(rows):
-            total = torch.full((len(chunk),), -math.inf, device=x.device, dtype=x.dtype)
+        for chunk, total in zip(x.split(rows), estimates.split(rows)):
             for done in range(0, num_samples, per_draw):
                 log_w = log_weights(model, chunk, min(per_draw, num_samples - done))
-                total = torch.logaddexp(total, torch.logsumexp(log_w, dim=0))
-            estimates.append(total - math.log(num_samples))
+                torch.logaddexp(total, torch.logsumexp(log_w, dim=0), out=total)
             bar.update(len(chunk))
-    return torch.cat(estimates) if estimates else x.new_zeros(0)
+    return estimates - math.log(num_samples)
 
 
 # --- attacks on a classifier: climbing in the space of images (notebook 00) ----------------------
