@@ -1011,8 +1011,12 @@ def code_clouds(
         legend = ax is axes[len(clouds) - 1]
         latent_scatter(z[:SCATTERED], labels[:SCATTERED], ax, limit, legend)
         ax.set_title(name)
-    drawn = axes[-1].imshow(correlation.abs().numpy(), cmap="Blues", vmin=0, vmax=1)
+    size = len(correlation)
+    extent = (0.5, size + 0.5, size + 0.5, 0.5)  # coordinates are counted from 1
+    drawn = axes[-1].imshow(correlation.abs().numpy(), cmap="Blues", vmin=0, vmax=1, extent=extent)
     axes[-1].set(xlabel="$m$", ylabel="$n$", title="|correlation| of $z_m$ and $z_n$")
+    ticks = range(1, size + 1, max(1, size // 5))
+    axes[-1].set(xticks=ticks, yticks=ticks)
     axes[-1].grid(False)
     fig.colorbar(drawn, ax=axes[-1], shrink=0.8)
     return fig, axes
@@ -1143,4 +1147,13 @@ def plane_map(
             dots.set_sizes([14])
     ax.set(xlabel=f"$z_{{{units[0] + 1}}}$", ylabel=f"$z_{{{units[1] + 1}}}$")
     ax.grid(False)
+    return fig, ax
+
+
+def unit_bars(kl: Tensor, names: Sequence[str]) -> tuple[Figure, Axes]:
+    """The average KL of each latent unit (M,), in nats, as upright bars."""
+    fig, ax = plt.subplots(figsize=(10, 3.2))
+    ax.bar(list(names), kl.detach().cpu().numpy(), color=PALETTE[0])
+    ax.set(xlabel="latent unit", ylabel="KL (nats)")
+    ax.grid(axis="x", visible=False)
     return fig, ax

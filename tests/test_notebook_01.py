@@ -20,6 +20,7 @@ DEVICE = torch.device("cpu")
 def page():
     names = ["Autoencoder", "squared_error", "second_moment", "linear_error", "train_linear"]
     names += ["principal_angles", "share_held", "correlation", "interpolate", "random_mask"]
+    names += ["lean"]
     return shown(1, *names, device=DEVICE)
 
 
@@ -77,6 +78,17 @@ def test_principal_angles_of_a_plane_tilted_by_hand(page):
     assert math.isclose(page.share_held(B[:, 1], A), 0.75, rel_tol=1e-6)
 
 
+@pytest.mark.parametrize("slope", [-0.5, 0.0, 0.25])
+def test_lean_of_a_stroke_drawn_by_hand(page, slope):
+    ink = torch.zeros(28, 28)
+    for row in range(4, 25, 4):
+        column = 14 + slope * (row - 14)
+        left, share = int(column), column - int(column)
+        ink[row, left], ink[row, left + 1] = 1 - share, share
+    faint = torch.stack([ink.flatten(), 0.3 * ink.flatten()])  # ink counts by its share only
+    torch.testing.assert_close(page.lean(faint), torch.full((2,), slope), rtol=0, atol=1e-5)
+
+
 def test_interpolation_and_correlation(page):
     path = page.interpolate(torch.zeros(3), torch.tensor([6.0, 12.0, -6.0]))
     torch.testing.assert_close(path[:, 0], torch.arange(7.0))
@@ -110,7 +122,7 @@ def walk():
     world = {"bent": model, "limit": limit, "tau": tau, "plotting": plotting, "torch": torch}
     world |= {"distance": distance, "on_grid": on_grid}
     function = shown(1, "walk", **world).walk
-    live = knobs(function, z_1=(-1.0, 1.0, 0.02, 0.1), z_2=(-1.0, 1.0, 0.02, 0.1))
+    live = knobs(function, z_1=(-limit, limit, 0.05, 0.4), z_2=(-limit, limit, 0.05, 0.4))
     return live, model, codes, limit, tau
 
 
@@ -119,14 +131,14 @@ def seen(live):
 
 
 @pytest.mark.parametrize("knob", ["z_1", "z_2"])
-@pytest.mark.parametrize("value", [-1.0, -0.5, 0.94, 1.0])
+@pytest.mark.parametrize("value", [-3.0, -1.5, 2.8, 3.0])
 def test_each_knob_moves_the_picture_and_the_text_tells_the_distance(walk, knob, value):
     live, model, codes, limit, tau = walk
     before = live.image.value
     live.sliders[knob].value = value
     assert live.image.value != before
 
-    z = torch.tensor([live.sliders["z_1"].value, live.sliders["z_2"].value]) * limit
+    z = torch.tensor([live.sliders["z_1"].value, live.sliders["z_2"].value])
     d = (codes - z).norm(dim=1).min().item()
     assert f"distance {d:.2f}" in live.text.value
     assert live.text.value.endswith("empty place") == (d > tau)
@@ -139,7 +151,7 @@ def test_each_knob_moves_the_picture_and_the_text_tells_the_distance(walk, knob,
 
 def test_the_cross_stands_where_the_knobs_say(walk):
     live, *_ = walk
-    live.sliders["z_1"].value, live.sliders["z_2"].value = 0.5, -0.5
+    live.sliders["z_1"].value, live.sliders["z_2"].value = 1.5, -1.5  # half way to the border
     left = seen(live)[:, :40]
     orange = np.abs(left - [214, 94, 0]).max(2) <= 1
     rows, columns = orange.sum(1), orange.sum(0)
@@ -170,6 +182,8 @@ def test_code_clouds_and_walk():
     fig, axes = plotting.code_clouds({"one": codes, "two": codes}, labels, torch.eye(3))
     assert [ax.get_title() for ax in axes[:2]] == ["one", "two"]
     np.testing.assert_array_equal(axes[-1].images[0].get_array(), np.eye(3))
+    assert list(axes[-1].images[0].get_extent()) == [0.5, 3.5, 3.5, 0.5]  # counted from 1
+    assert list(axes[-1].get_xticks()) == [1, 2, 3]
     path = torch.tensor([[0.0, 0], [1, 1]])
     rows = {"up": torch.zeros(2, 784), "down": torch.ones(2, 784)}
     fig, axes = plotting.plane_walk(codes, labels, path, rows)
