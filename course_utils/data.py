@@ -1,7 +1,8 @@
-"""The digits: MNIST, verified, or digits drawn by `strokes` where MNIST cannot be had.
+"""The digits: MNIST, verified, or digits drawn by `strokes` where MNIST cannot be had; faces.
 
 `load_digits()` looks for MNIST's files, else downloads them, else draws digits: it works with no
 network and no files, prints one line that says what it did, and never leaves half a file behind.
+`load_faces()` draws faces; what has been drawn is kept, and found the next time.
 Pixels travel as uint8; `as_float` and `binarize` turn them into what a model reads.
 """
 
@@ -19,6 +20,7 @@ import time
 import urllib.request
 import uuid
 import zipfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -38,9 +40,10 @@ from course_utils import __version__, strokes
 SOURCES = ("auto", "mnist", "strokes")
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
-_STROKES_COUNTS = (60_000, 10_000)
+_STROKES_COUNTS, _FACES_COUNTS = (60_000, 10_000), (10_000, 2_000)  # train, test
 _STROKES_HASH = hashlib.sha256(Path(strokes.__file__).read_bytes()).hexdigest()  # as imported
 _STROKES_FILE = f"strokes-{_STROKES_HASH[:8]}.pt"  # other code, other digits, another file
+_FACES_FILE = f"faces-{_STROKES_HASH[:8]}.pt"
 _LAYOUTS = ("MNIST/raw", "raw", ".")  # where MNIST's files may lie under a data root
 _SILENCE = 10.0  # seconds without a byte after which a mirror is given up
 _CRAWL_SECONDS, _CRAWL_BYTES = 20.0, 100_000  # fewer bytes in so long a time: given up as well
@@ -133,12 +136,35 @@ def load_digits(source: str = "auto", root: str | os.PathLike | None = None) -> 
             'Or draw the digits instead: load_digits("strokes").'
         )
     title = "MNIST" if loaded else "Drawn digits" + " instead of MNIST" * (source == "auto")
-    data, where = loaded or _load_strokes(root, notes)
+    data, where = loaded or _load_drawn(
+        "strokes", _STROKES_FILE, _STROKES_COUNTS, strokes.digits, root, notes
+    )
+    _tell(title, data, where, notes)
+    return data
+
+
+def load_faces(root: str | os.PathLike | None = None) -> ImageData:
+    """Drawn faces with known factors, (N, 28, 28) uint8. Prints one line: what, from where.
+
+    Args:
+        root: folder to look for files in, before the course's own cache; see `data_root`. Nothing
+            is ever written into it.
+    Returns:
+        `ImageData` of 10,000 + 2,000 images. Labels are 1 where the face smiles, 0 where it does
+        not; the factors are those of `strokes.draw_faces`.
+    """
+    notes: list[str] = []
+    data, where = _load_drawn("faces", _FACES_FILE, _FACES_COUNTS, strokes.faces, root, notes)
+    _tell("Drawn faces", data, where, notes)
+    return data
+
+
+def _tell(title: str, data: ImageData, where: str, notes: list[str]) -> None:
+    """Print the one line: what was loaded, from where, and what else there is to say."""
     why = f" ({'; '.join(notes)})" if notes else ""
     print(
         f"{title}: {len(data.train_images):,} + {len(data.test_images):,} images from {where}{why}"
     )
-    return data
 
 
 def as_float(images: Tensor) -> Tensor:
@@ -383,46 +409,54 @@ def _download(url: str, size: int) -> bytes:
     return bytes(body)
 
 
-# --- Drawn digits --------------------------------------------------------------------------------
+# --- Drawn digits and faces ----------------------------------------------------------------------
 
 
-def _load_strokes(root: str | os.PathLike | None, notes: list[str]) -> tuple[ImageData, str]:
-    """The drawn digits, from a cached file or drawn now, and where they came from."""
-    cached = cache_root() / _STROKES_FILE
-    for path in dict.fromkeys([data_root(root) / _STROKES_FILE, cached]):
+def _load_drawn(
+    name: str,
+    file: str,
+    counts: tuple[int, int],
+    draw: Callable[..., tuple[Tensor, Tensor, dict[str, Tensor]]],
+    root: str | os.PathLike | None,
+    notes: list[str],
+) -> tuple[ImageData, str]:
+    """The images that `draw(count, seed=)` draws, from a cached file or drawn now, and from where.
+
+    `counts` are those of training and test images, drawn from the seeds 1 and 2.
+    """
+    cached = cache_root() / file
+    for path in dict.fromkeys([data_root(root) / file, cached]):
         try:
-            return _read_strokes(path), _short(path)
+            return _read_drawn(path, name, counts), _short(path)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except Exception as error:  # zipfile and torch.load each have many ways to say damaged
             notes.append(f"unusable {_short(path)}: {_reason(error)}")
     (train, train_labels, train_factors), (test, test_labels, test_factors) = (
-        strokes.digits(count, seed=seed) for seed, count in enumerate(_STROKES_COUNTS, start=1)
+        draw(count, seed=seed) for seed, count in enumerate(counts, start=1)
     )
-    data = ImageData(
-        "strokes", train, train_labels, test, test_labels, train_factors, test_factors
-    )
+    data = ImageData(name, train, train_labels, test, test_labels, train_factors, test_factors)
     buffer = io.BytesIO()
     torch.save({key: value for key, value in vars(data).items() if key != "name"}, buffer)
     if unsaved := _store(cached, buffer.getvalue()):
         notes.append(f"not saved in {_short(cached.parent)}: {unsaved}")
         return data, "course_utils.strokes"
     notes.append("drawn now")
-    for old in cached.parent.glob(f"strokes-{'[0-9a-f]' * 8}.pt"):
+    for old in cached.parent.glob(f"{name}-{'[0-9a-f]' * 8}.pt"):
         if old.name != cached.name:
             with suppress(OSError):
                 old.unlink()
     return data, _short(cached)
 
 
-def _read_strokes(path: Path) -> ImageData:
-    """Drawn digits from a file, checked: torch.load itself does not look at the checksums."""
+def _read_drawn(path: Path, name: str, counts: tuple[int, int]) -> ImageData:
+    """Drawn images from a file, checked: torch.load itself does not look at the checksums."""
     with zipfile.ZipFile(path) as archive:
         if archive.testzip() is not None:
             raise _Damaged("wrong checksum")
-    data = ImageData("strokes", **torch.load(path, weights_only=True))
-    if (len(data.train_images), len(data.test_images)) != _STROKES_COUNTS:
-        raise _Damaged(f"expected {_STROKES_COUNTS} images, got {data}")
+    data = ImageData(name, **torch.load(path, weights_only=True))
+    if (len(data.train_images), len(data.test_images)) != counts:
+        raise _Damaged(f"expected {counts} images, got {data}")
     return data
 
 

@@ -1110,7 +1110,9 @@ def traversal_table(
     show_page(page, ax=ax)
     side = (page.shape[1] + GAP) / columns
     middle = side / 2 - GAP / 2
-    ax.set_xticks(middle + side * np.arange(columns), [f"{v:.1f}" for v in values.round(decimals=1) + 0.0])
+    ax.set_xticks(
+        middle + side * np.arange(columns), [f"{v:.1f}" for v in values.round(decimals=1) + 0.0]
+    )
     ax.set_yticks(middle + side * np.arange(len(units)), names)
     ax.tick_params(length=0)
     ax.set_xlabel("value of the unit that moves")
@@ -1157,3 +1159,50 @@ def unit_bars(kl: Tensor, names: Sequence[str]) -> tuple[Figure, Axes]:
     ax.set(xlabel="latent unit", ylabel="KL (nats)")
     ax.grid(axis="x", visible=False)
     return fig, ax
+
+
+def unit_factor_tables(
+    tables: dict[str, Tensor], factors: Sequence[str]
+) -> tuple[Figure, np.ndarray]:
+    """How much each latent unit tells of each factor: tables (M, F), in nats."""
+    fig, axes = panels(len(tables), 6 * len(tables) + 1, 4.2)
+    top = max(float(table.max()) for table in tables.values())
+    for ax, (title, table) in zip(axes, tables.items(), strict=True):
+        drawn = ax.imshow(table.T.numpy(), cmap="Blues", vmin=0, vmax=top, aspect="auto")
+        for unit, row in enumerate(table.tolist()):
+            for factor, nats in enumerate(row):
+                dark = "white" if nats > 0.6 * top else "black"
+                ax.text(unit, factor, f"{nats:.2f}", ha="center", va="center", color=dark, size=9)
+        ax.set_xticks(range(len(table)), [f"z{unit + 1}" for unit in range(len(table))])
+        ax.set_yticks(range(len(factors)), factors)
+        ax.set(title=title, xlabel="latent unit")
+        ax.grid(False)
+    fig.colorbar(drawn, ax=axes, label="mutual information (nats)")
+    return fig, axes
+
+
+def gap_against_beta(runs: dict[str, list[dict]]) -> tuple[Figure, np.ndarray]:
+    """Mean mutual information gap, active units and ELBO against β: each seed, and their mean.
+
+    Args:
+        runs: name of a data set to rows with `beta`, `gap` (factor to gap), `active` and `elbo`.
+    """
+    fig, axes = panels(3, 13, 4)
+    scores = {
+        "mutual information gap": lambda row: np.mean(list(row["gap"].values())),
+        "active units": lambda row: row["active"],
+        "test ELBO (nats)": lambda row: row["elbo"],
+    }
+    for ax, (name, score) in zip(axes, scores.items(), strict=True):
+        for (data, rows), colour in zip(runs.items(), PALETTE, strict=False):
+            betas = sorted({row["beta"] for row in rows})
+            means = [np.mean([score(r) for r in rows if r["beta"] == beta]) for beta in betas]
+            ax.plot(betas, means, color=colour, label=data)
+            ax.scatter([r["beta"] for r in rows], [score(r) for r in rows], s=18, color=colour)
+        ax.set(title=name, xlabel="β")
+        ax.set_xscale("log", base=2)
+        ax.set_xticks(betas, [str(beta) for beta in betas])
+    axes[0].set_ylim(bottom=0)
+    axes[1].set_ylim(bottom=0)
+    axes[0].legend()
+    return fig, axes

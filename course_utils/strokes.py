@@ -1,17 +1,18 @@
-"""Digits drawn with pen strokes from known factors: the course's embedded data set.
+"""Digits and faces drawn with pen strokes from known factors: the course's embedded data sets.
 
-When MNIST cannot be had, these images stand in for it. An expert chose their latent variables
+When MNIST cannot be had, these digits stand in for it. An expert chose their latent variables
 (slant, rotation, width, height, thickness), so disentanglement can be measured, not admired.
 
 Three floors, and none knows the ones above it: the *pen* turns paths in the plane into images,
 the *glyphs* say which paths make a digit, the *factors* say how a writer sizes and leans them.
+The *faces* stand on the pen as well: their factors say all there is to draw.
 
 The plane: x points right, y points up, the unit is one pixel, and the origin is the centre of
 pixel (14, 14), where MNIST puts the centre of mass.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -199,28 +200,32 @@ FACTORS = {
     "height": (16.0, 1.0),  # pixels from the path's lowest point to its highest, before both
     "thickness": (2.6, 0.6),  # pixels, diameter of the pen
 }
+POSITIVE = {"width", "height", "thickness"}  # the factors that are sizes, of digits and faces
 CUT = 2.0  # standard deviations at which every normal distribution here is cut off
 
 
-def sample_factors(n: int, seed: int = 0) -> dict[str, Tensor]:
+def sample_factors(
+    n: int, seed: int = 0, priors: Mapping[str, tuple[float, float]] = FACTORS
+) -> dict[str, Tensor]:
     """Draw n independent values of each factor from its prior.
 
-    The priors are normal distributions with the means and standard deviations in FACTORS, cut
-    off at two standard deviations: thickness, say, lies between 1.4 and 3.8 pixels.
+    The priors are normal distributions with the means and standard deviations in `priors`
+    (FACTORS or FACE_FACTORS), cut off at two standard deviations: the thickness of a digit, say,
+    lies between 1.4 and 3.8 pixels.
 
     Returns:
-        float32 (n,) for each of slant, rotation, width, height and thickness, in the units of
-        `draw_digits`. The first values do not depend on n.
+        float32 (n,) for each factor in `priors`, in the units of `draw_digits` or `draw_faces`.
+        The first values do not depend on n.
 
     Raises:
         ValueError: if n is negative.
     """
     if n < 0:
         raise ValueError(f"expected a number of images n >= 0, got {n}")
-    noise = _normal(_uniform(n, len(FACTORS), seed, stream=0))
+    noise = _normal(_uniform(n, len(priors), seed, stream=0))
     return {
         name: (mean + std * noise[:, i]).float()
-        for i, (name, (mean, std)) in enumerate(FACTORS.items())
+        for i, (name, (mean, std)) in enumerate(priors.items())
     }
 
 
@@ -253,7 +258,8 @@ def draw_digits(
         ValueError: for labels that are not integers from 0 to 9, missing or unknown factors,
             wrong shapes, numbers that are not finite, sizes that are not positive.
     """
-    _check(labels, factors)
+    _check_labels(labels)
+    _check_factors(factors, FACTORS, len(labels))
     noise = _uniform(len(labels), NOISE, seed, stream=1)
     images = torch.empty(len(labels), SIZE, SIZE, dtype=torch.uint8)
     with tqdm(total=len(labels), desc="drawing digits", delay=2, disable=not progress) as bar:
@@ -300,15 +306,19 @@ def _place(
 ) -> Tensor:
     """Size, slant, turn and centre paths: (B, P, 2) in boxes -> (B, P, 2) in pixels."""
     x, y = width[:, None] * paths[..., 0], height[:, None] * paths[..., 1]
-    x = x + slant[:, None] * y
-    angle = rotation[:, None] * (math.pi / 180)
-    x, y = angle.cos() * x - angle.sin() * y, angle.sin() * x + angle.cos() * y
-    paths = torch.stack([x, y], dim=-1)
+    paths = _turn(x + slant[:, None] * y, y, rotation)
     # The ink is spread evenly along the path: its centre is the mean of the segments' middles,
     # weighted by length. A pen lift has length NaN and no weight.
     length = paths.diff(dim=1).norm(dim=-1, keepdim=True)
     middle = (paths[:, :-1] + paths[:, 1:]) / 2
     return paths - (length * middle).nansum(1, keepdim=True) / length.nansum(1, keepdim=True)
+
+
+def _turn(x: Tensor, y: Tensor, degrees: Tensor) -> Tensor:
+    """Turn points counter-clockwise about the origin: (B, P) twice and (B,) -> (B, P, 2)."""
+    angle = degrees[:, None] * (math.pi / 180)
+    x, y = angle.cos() * x - angle.sin() * y, angle.sin() * x + angle.cos() * y
+    return torch.stack([x, y], dim=-1)
 
 
 def _uniform(rows: int, columns: int, seed: int, stream: int) -> Tensor:
@@ -323,22 +333,133 @@ def _normal(uniform: Tensor) -> Tensor:
     return torch.special.ndtri(tail + (1 - 2 * tail) * uniform)
 
 
-def _check(labels: Tensor, factors: Mapping[str, Tensor]) -> None:
-    """Raise a ValueError unless `draw_digits` can draw these."""
+def _check_labels(labels: Tensor) -> None:
+    """Raise a ValueError unless these are digits that `draw_digits` can draw."""
     if labels.ndim != 1 or labels.dtype != torch.int64:
         raise ValueError(f"expected labels int64 (N,), got {labels.dtype} {tuple(labels.shape)}")
     wrong = labels[(labels < 0) | (labels > 9)]
     if len(wrong):
         raise ValueError(f"expected labels from 0 to 9, got {wrong[0].item()}")
-    if set(factors) != set(FACTORS):
-        raise ValueError(f"expected the factors {sorted(FACTORS)}, got {sorted(factors)}")
+
+
+def _check_factors(factors: Mapping[str, Tensor], expected: Iterable[str], n: int) -> None:
+    """Raise a ValueError unless there are n sensible values of each expected factor."""
+    if set(factors) != set(expected):
+        raise ValueError(f"expected the factors {sorted(expected)}, got {sorted(factors)}")
     for name, value in factors.items():
-        if value.shape != labels.shape:
-            raise ValueError(
-                f"expected {name} of shape ({len(labels)},) like labels, got {tuple(value.shape)}"
-            )
-        positive = name in ("width", "height", "thickness")
+        if value.shape != (n,):
+            raise ValueError(f"expected {name} of shape ({n},), got {tuple(value.shape)}")
+        positive = name in POSITIVE
         wrong = value[~value.isfinite() | ((value <= 0) & positive)]
         if len(wrong):
             kind = "positive" if positive else "finite"
             raise ValueError(f"expected {kind} numbers of {name}, got {wrong[0].item()}")
+
+
+# ------------------------------------------------------------------------------- the faces
+
+# Mean and standard deviation of the normal distribution that each factor is drawn from.
+FACE_FACTORS = {
+    "smile": (0.0, 1.7),  # pixels that the mouth's corners lie above its middle
+    "eye_opening": (2.8, 0.9),  # pixels from the lower lid to the upper
+    "brow_height": (5.0, 0.7),  # pixels from the middle of an eye up to its brow
+    "width": (20.5, 1.4),  # pixels that the head is wide
+    "tilt": (0.0, 5.0),  # degrees counter-clockwise
+    "thickness": (1.45, 0.2),  # pixels, diameter of the pen
+}
+HEAD_HEIGHT = 23.0  # pixels; this and what follows is the same for all faces
+EYE_LEVEL, MOUTH_LEVEL = 0.4, -6.0  # pixels above the middle of the head
+EYE_SIDE, MOUTH_HALF = 0.215, 0.27  # distance to the middle and half width, in widths of the head
+EYE_HALF, BROW_HALF, BROW_ARCH = 2.0, 2.3, 0.8  # half widths, and the brow's rise, in pixels
+
+
+def draw_faces(factors: Mapping[str, Tensor], progress: bool = False) -> Tensor:
+    """Draw faces with the given factors.
+
+    There is no noise: a face is its six factors, and nothing else varies.
+
+    Args:
+        factors: (N,) for each of
+            smile: pixels that the mouth's corners lie above its middle; the mouth is a piece of a
+                parabola, and below zero it frowns (-3.4 to 3.4);
+            eye_opening: pixels from the lower lid to the upper (1 to 4.6);
+            brow_height: pixels from the middle of an eye up to the top of its brow (3.6 to 6.4);
+            width: pixels that the head is wide; eyes and mouth keep their share (17.7 to 23.3);
+            tilt: degrees counter-clockwise, of the whole face (-10 to 10);
+            thickness: pixels, diameter of the pen (1.05 to 1.85).
+        progress: show a bar if it takes more than two seconds.
+
+    Returns:
+        uint8 (N, 28, 28), 255 is full ink.
+
+    Raises:
+        ValueError: for missing or unknown factors, wrong shapes, numbers that are not finite,
+            sizes that are not positive.
+    """
+    n = len(next(iter(factors.values()), ()))
+    _check_factors(factors, FACE_FACTORS, n)
+    images = torch.empty(n, SIZE, SIZE, dtype=torch.uint8)
+    with tqdm(total=n, desc="drawing faces", delay=2, disable=not progress) as bar:
+        for first in range(0, n, 500):
+            rows = slice(first, first + 500)
+            values = {name: value[rows].double() for name, value in factors.items()}
+            images[rows] = draw_paths(_face(**values), values["thickness"])
+            bar.update(len(images[rows]))
+    return images
+
+
+def faces(
+    n: int, seed: int = 0, progress: bool = True
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """Draw n faces with factors from the prior. The first images do not depend on n.
+
+    Args:
+        n: number of images.
+        seed: of the factors.
+        progress: show a bar if it takes more than two seconds.
+
+    Returns:
+        images uint8 (n, 28, 28), labels int64 (n,), 1 where the face smiles (smile > 0) and 0
+        where it does not, factors as from `sample_factors`.
+
+    Raises:
+        ValueError: if n is negative.
+    """
+    factors = sample_factors(n, seed, FACE_FACTORS)
+    return draw_faces(factors, progress), (factors["smile"] > 0).long(), factors
+
+
+def _face(
+    smile: Tensor,
+    eye_opening: Tensor,
+    brow_height: Tensor,
+    width: Tensor,
+    tilt: Tensor,
+    **_: Tensor,
+) -> Tensor:
+    """The paths of faces: head, two eyes, two brows, mouth. (B,) each -> (B, P, 2) in pixels."""
+    smile, opening, brow, width = (
+        value[:, None] for value in (smile, eye_opening, brow_height, width)
+    )
+    across = torch.linspace(-1, 1, 9, dtype=torch.float64)  # along a brow or the mouth
+    mouth_x = MOUTH_HALF * width * across
+    mouth_y = MOUTH_LEVEL + smile * (across.square() - 0.5)  # the middle sinks as corners rise
+    strokes = [_ellipse(0 * width, 0.0, width / 2, HEAD_HEIGHT / 2, 33), (mouth_x, mouth_y)]
+    for side in (-EYE_SIDE, EYE_SIDE):
+        eye_x = side * width
+        strokes.append(_ellipse(eye_x, EYE_LEVEL, EYE_HALF, opening / 2, 13))
+        arch = BROW_ARCH * across.square()
+        strokes.append((eye_x + BROW_HALF * across, EYE_LEVEL + brow - arch))
+    lift = torch.full_like(smile, math.nan)
+    x = torch.cat([part for x, _ in strokes for part in (x, lift)], dim=1)
+    y = torch.cat([part for _, y in strokes for part in (y, lift)], dim=1)
+    middle = torch.tensor([-0.5, 0.5], dtype=torch.float64)  # of the image, in the module's plane
+    return _turn(x, y, tilt) + middle
+
+
+def _ellipse(
+    x: Tensor, y: float, across: Tensor | float, up: Tensor | float, points: int
+) -> tuple[Tensor, Tensor]:
+    """A closed ellipse by its centre and half axes: (B, 1) -> its x and its y, (B, points)."""
+    angle = torch.linspace(0, 2 * math.pi, points, dtype=torch.float64)
+    return x + across * angle.cos(), y + up * angle.sin() + 0 * x

@@ -1,6 +1,7 @@
-"""What all tests share: tests marked `gpu` are skipped where there is no accelerator."""
+"""What all tests share: a browser, and skipping tests marked `gpu` without an accelerator."""
 
 import pytest
+from browser import browser  # noqa: F401  the fixture
 
 
 def pytest_collection_modifyitems(items):

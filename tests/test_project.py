@@ -54,6 +54,8 @@ TARGETS = {
     "test-fast",
     "notebooks",
     "checkpoints",
+    "student",
+    "test-grading",
     "wheel",
     "bench",
     "lint",
@@ -317,7 +319,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     packed = {name for name in names if ".dist-info/" not in name}
     wanted = {
         path.relative_to(ROOT).as_posix()
-        for pattern in ("*.py", "*.js", "checkpoints/*.pt")
+        for pattern in ("*.py", "*.js", "*.html", "checkpoints/*.pt")
         for path in PACKAGE.glob(pattern)
     }
     assert packed == wanted
