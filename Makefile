@@ -21,7 +21,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 export TORCH_INDEX
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-fast notebooks checkpoints wheel bench lint format clean distclean
+.PHONY: help lab test test-fast test-grading notebooks student checkpoints wheel bench lint format clean distclean
 
 help: ## list these commands
 	@echo "usage: make COMMAND [VARIABLE=value ...]"
@@ -42,14 +42,21 @@ lab: $(READY) ## open JupyterLab on the course
 	    $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 test: $(READY) lint ## lint, unit tests with coverage, then every notebook against its outputs
-	$(PY) -m pytest tests --cov --cov-report=term
+	$(PY) -m pytest tests --cov --cov-report=term -m "not grading"
 	$(PY) -m pytest $(NBVAL) notebooks
 
 test-fast: $(READY) ## the unit tests that take about a minute
-	$(PY) -m pytest tests -m "not slow" $(ARGS)
+	$(PY) -m pytest tests -m "not slow and not grading" $(ARGS)
+
+test-grading: $(READY) ## let the real nbgrader release, grade and send back homework
+	$(PY) -m pytest tests/test_grading.py -m grading $(ARGS)
 
 notebooks: $(READY) ## execute every notebook in order on the CPU and store the outputs (N=05: one)
 	$(PY) tests/execute_notebooks.py $(N) $(ARGS)
+
+student: $(READY) ## write the student editions of all notebooks to notebooks/student/
+	$(PY) -m course_utils.release tag
+	$(PY) -m course_utils.release student
 
 checkpoints: $(READY) ## train the models that travel with the package, on real MNIST
 	$(PY) tests/benchmarks/make_checkpoints.py
