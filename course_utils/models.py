@@ -2,6 +2,8 @@
 
 A model is any module with the methods that `objectives` and `training` call: `encode`, `decode`,
 `log_prob_of`, `elbo_terms` and `loss`. Inputs are rows of D pixels, codes are rows of M latents.
+What comes out of a network has the dtype of what went in: under autocast it is bfloat16, too
+coarse to sum 784 log probabilities in.
 """
 
 from itertools import pairwise
@@ -60,12 +62,12 @@ class Autoencoder(nn.Module):
     def encode(self, x: Tensor) -> Tensor:
         """Codes (..., M) of inputs (..., D)."""
         _check_width(x, self.data_dim, "x")
-        return self.encoder(x)
+        return self.encoder(x).to(x.dtype)
 
     def decode(self, z: Tensor) -> Tensor:
         """Reconstructions (..., D) of codes (..., M)."""
         _check_width(z, self.latent_dim, "z")
-        return self.decoder(z)
+        return self.decoder(z).to(z.dtype)
 
     def decode_mean(self, z: Tensor) -> Tensor:
         """The image (..., D) that a code stands for; here the reconstruction itself."""
@@ -120,7 +122,7 @@ class VAE(nn.Module):
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z|x), each (..., M), for x (..., D)."""
         _check_width(x, self.data_dim, "x")
-        mu, log_var = self.encoder(x).chunk(2, dim=-1)
+        mu, log_var = self.encoder(x).to(x.dtype).chunk(2, dim=-1)
         return mu, log_var
 
     def reparameterize(self, mu: Tensor, log_var: Tensor) -> Tensor:
@@ -132,7 +134,7 @@ class VAE(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         """Logits (Bernoulli) or means (Gaussian), (..., D), for z (..., M)."""
         _check_width(z, self.latent_dim, "z")
-        return self.decoder(z)
+        return self.decoder(z).to(z.dtype)
 
     def decode_mean(self, z: Tensor) -> Tensor:
         """E[x|z], the image (..., D) that a code stands for.
@@ -194,7 +196,7 @@ class LinearVAE(VAE):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         _check_width(x, self.data_dim, "x")
-        mu = self.encoder(x)
+        mu = self.encoder(x).to(x.dtype)
         return mu, self.encoder_log_var.expand_as(mu)
 
     def elbo_terms(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -243,14 +245,15 @@ class ConvVAE(VAE):
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """As `VAE.encode`, for any leading axes: convolutions want exactly one."""
         _check_width(x, self.data_dim, "x")
-        output = self.encoder(x.reshape(-1, self.data_dim))
+        output = self.encoder(x.reshape(-1, self.data_dim)).to(x.dtype)
         mu, log_var = output.view(*x.shape[:-1], 2 * self.latent_dim).chunk(2, dim=-1)
         return mu, log_var
 
     def decode(self, z: Tensor) -> Tensor:
         """As `VAE.decode`, for any leading axes."""
         _check_width(z, self.latent_dim, "z")
-        return self.decoder(z.reshape(-1, self.latent_dim)).view(*z.shape[:-1], self.data_dim)
+        output = self.decoder(z.reshape(-1, self.latent_dim)).to(z.dtype)
+        return output.view(*z.shape[:-1], self.data_dim)
 
 
 class Classifier(nn.Module):

@@ -2,7 +2,8 @@
 
 The plain loop that it grew from stands in notebook 05. What `fit` adds: the whole data set lives
 on the device as uint8, is shuffled and binarised there, and never passes through a data loader; a
-fused optimiser and a one-cycle schedule; a progress bar; evaluation; interruption and resuming.
+fused optimiser and a one-cycle schedule; on CUDA, steps that are recorded once and replayed; a
+progress bar; evaluation; interruption and resuming.
 """
 
 import copy
@@ -11,7 +12,9 @@ import math
 import os
 import secrets
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +31,10 @@ from course_utils.session import own_seed
 Loss = Callable[[Any, Tensor], Tensor]  # (model, x (B, D)) -> (B,)
 
 BINARIZE = ("none", "dynamic")
+PRECISIONS = (None, "highest", "high", "medium", "bfloat16")
 WARM_UP = 0.2  # share of the steps in which the learning rate rises
+FIRST_STEPS = 3  # that run one by one on CUDA, before the rest is captured
+PER_REPLAY = 20  # captured steps in one replay
 KEYS = {"format", "model", "options", "weights", "rows", "training_state"}  # of a checkpoint
 CHECKPOINTS = Path(__file__).resolve().parent / "checkpoints"  # those that travel with the package
 EVALUATION_CHUNK = 1_000  # rows scored at a time: their activations stay in the processor's cache
@@ -54,8 +60,8 @@ class History:
         rows: one dict per finished epoch: epoch, seconds (since the start), train_loss, test_loss,
             and for models with `elbo_terms` train_elbo, train_log_lik, train_kl, test_elbo, ...
             All are means over images, in nats.
-        training_state: what resuming needs besides the weights: optimiser, schedule, random
-            state, epoch, and the plan.
+        training_state: what resuming needs besides the weights: optimiser, random state, epoch,
+            and the plan.
         interrupted: True where the run stopped before its planned last epoch.
     """
 
@@ -151,6 +157,8 @@ def fit(
     checkpoint: str | Path | None = None,
     after_epoch: Callable[[nn.Module, dict], None] | None = None,
     progress: bool = True,
+    precision: str | None = None,
+    capture: bool | None = False,
 ) -> History:
     """Train a model on the device that it is on, and score it after every epoch.
 
@@ -161,8 +169,7 @@ def fit(
         data: an `ImageData`, or a pair (train, test) of tensors, uint8 or float, rows of D pixels.
         epochs: passes over the training set; also the length of the learning-rate schedule.
         batch_size: rows a step.
-        learning_rate: peak of the one-cycle schedule. It rises to the peak in the first fifth of
-            the run and falls to almost zero by the end (Smith and Topin 2018).
+        learning_rate: peak of the schedule, see `one_cycle`.
         binarize: `"none"` trains on grey pixels; `"dynamic"` draws binary pixels anew for every
             batch, and scores on one fixed draw.
         loss: (model, x (B, D)) -> (B,), minimised on average; `model.loss(x)` by default.
@@ -172,6 +179,16 @@ def fit(
         after_epoch: called as `after_epoch(model, row)` when an epoch has been scored, with a
             random stream of its own: what it draws does not change the training.
         progress: show a progress bar.
+        precision: of the matrix products while training. `"highest"`, `"high"`, `"medium"`: see
+            `torch.set_float32_matmul_precision`; the last lets float32 products use what is faster
+            (wider vectors, TF32, bfloat16). `"bfloat16"`: products of bfloat16 numbers (autocast),
+            where the device has instructions for them. Weights, sums over pixels, losses and
+            scores stay float32. None: as torch is set.
+        capture: on CUDA, record steps as a graph and replay it: no time is lost between kernels.
+            Python in the loss then runs only while recording, so that a number which it changes
+            (a KL weight that warms up, say) stays what it was. None: where the loss is the
+            model's own. What cannot be recorded runs step by step, and a line says so. False by
+            default, because it has not been run on a GPU yet.
     Returns:
         A `History`.
     Raises:
@@ -189,8 +206,12 @@ def fit(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "binarize": binarize,
+        "precision": precision,
     }
     _check_plan(plan)
+    if precision == "bfloat16" and not has_bfloat16(device):
+        print('No bfloat16 instructions here: training goes on with precision="medium".')
+        plan["precision"] = precision = "medium"
     if checkpoint is not None:
         _check_savable(model)
     loss = loss or default_loss
@@ -200,20 +221,12 @@ def fit(
 
     steps = math.ceil(len(train) / batch_size)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        learning_rate,
-        epochs * steps,
-        pct_start=WARM_UP + 1e-9,  # where WARM_UP makes one step exactly it divides by zero
-        cycle_momentum=False,
-    )
-    rows = _resume(resume, model, optimizer, schedule, plan) if resume is not None else []
+    rows = _resume(resume, model, optimizer, plan) if resume is not None else []
 
     def boundary() -> dict:
         """All that a run is made of at the end of an epoch, copied."""
         state = {
             "optimizer": optimizer.state_dict(),
-            "schedule": schedule.state_dict(),
             "random": _generator_of(device).get_rng_state(),
             "epoch": len(rows),
             "plan": plan,
@@ -247,10 +260,13 @@ def fit(
     )
     try:
         with bar:
+            dynamic, low = binarize == "dynamic", precision == "bfloat16"
+            stepper = _pick_steps(capture, model, train, loss, optimizer, batch_size, dynamic, low)
             for epoch in range(len(rows) + 1, epochs + 1):
-                mean_loss = _train_one_epoch(
-                    model, train, loss, optimizer, schedule, batch_size, binarize, bar
-                )
+                number = range((epoch - 1) * steps, epoch * steps)
+                rates = [one_cycle(n, epochs * steps, learning_rate) for n in number]
+                with _matmul_precision(precision):
+                    mean_loss = stepper.epoch(rates, bar)
                 stop_unless_finite(mean_loss)
                 scores = {"train": evaluate(model, train_sample, loss)}
                 scores["test"] = evaluate(model, test, loss)
@@ -282,33 +298,48 @@ def _check_plan(plan: dict) -> None:
         raise ValueError(f"learning_rate: expected more than 0, got {plan['learning_rate']}")
     if plan["binarize"] not in BINARIZE:
         raise ValueError(f"binarize: expected one of {BINARIZE}, got {plan['binarize']!r}")
+    if plan["precision"] not in PRECISIONS:
+        raise ValueError(f"precision: expected one of {PRECISIONS}, got {plan['precision']!r}")
 
 
-def _train_one_epoch(
-    model: nn.Module,
-    train: Tensor,
-    loss: Loss,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    batch_size: int,
-    binarize: str,
-    bar: tqdm,
-) -> float:
-    """One pass over `train` in random order; returns the mean loss on the way."""
-    model.train()
-    dtype = next(model.parameters()).dtype
-    total = torch.zeros((), device=train.device, dtype=dtype)
-    for batch in torch.randperm(len(train), device=train.device).split(batch_size):
-        x = as_input(train[batch], binarize == "dynamic", dtype)
-        mean_loss = _losses(loss, model, x).mean()
-        optimizer.zero_grad()
-        mean_loss.backward()
-        optimizer.step()
-        schedule.step()
-        total += mean_loss.detach() * len(batch)  # stays on the device: reading it would wait
-        bar.update()
-    model.eval()
-    return total.item() / len(train)
+def one_cycle(step: int, steps: int, peak: float) -> float:
+    """Learning rate of step 0 .. steps - 1: up to the peak in a fifth of them, then down.
+
+    Along half a cosine each way: from 1/25 of the peak, and to 1/250,000 of it. Bit for bit that
+    of `torch.optim.lr_scheduler.OneCycleLR`, which can tell only the next step's.
+    Source: Smith and Topin (2018).
+    """
+    low, top = peak / 25, (WARM_UP + 1e-9) * steps - 1  # 1e-9: never the same step as the first
+    start, end, share = low, peak, step / top
+    if step > top:
+        start, end, share = peak, low / 1e4, (step - top) / (steps - 1 - top)
+    return end + (start - end) / 2.0 * (math.cos(math.pi * share) + 1)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 matrices faster than float32 ones.
+
+    Processors say so since torch has `torch.cpu.get_capabilities`; with an older one: False.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+@contextmanager
+def _matmul_precision(precision: str | None) -> Iterator[None]:
+    if precision in (None, "bfloat16"):  # the latter is up to each step
+        yield
+        return
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _generator_of(device: torch.device) -> Any:
@@ -316,8 +347,8 @@ def _generator_of(device: torch.device) -> Any:
     return {"cpu": torch, "cuda": torch.cuda, "mps": torch.mps}[device.type]
 
 
-def _resume(resume, model, optimizer, schedule, plan) -> list[dict]:
-    """Put model, optimiser, schedule and random state back to an epoch's end; return its rows."""
+def _resume(resume, model, optimizer, plan) -> list[dict]:
+    """Put model, optimiser and random state back to an epoch's end; return its rows."""
     if isinstance(resume, History):
         weights, state, rows = model.state_dict(), resume.training_state, resume.rows
     else:
@@ -333,13 +364,144 @@ def _resume(resume, model, optimizer, schedule, plan) -> list[dict]:
             state = copy.deepcopy(state)
             model.load_state_dict(weights)
             optimizer.load_state_dict(state["optimizer"])
-            schedule.load_state_dict(state["schedule"])
             _generator_of(next(model.parameters()).device).set_rng_state(state["random"])
             return list(rows)
     except UNFIT as error:
         raise CheckpointError(f"resume: the training state does not fit: {error}") from error
     before = ", ".join(f"{k} {state['plan'][k]} (now {plan[k]})" for k in changed)
     raise CheckpointError(f"resume: the run to continue was planned with {before}")
+
+
+# --- steps, one by one or captured ---------------------------------------------------------------
+
+
+class _Steps:
+    """Optimiser steps over rows that live on the device, launched one by one."""
+
+    def __init__(self, model, train, loss, optimizer, batch_size, dynamic, bfloat16=False):
+        self.model, self.train, self.loss, self.optimizer = model, train, loss, optimizer
+        self.batch_size, self.dynamic, self.bfloat16 = batch_size, dynamic, bfloat16
+        self.dtype = next(model.parameters()).dtype
+        self.total = torch.zeros((), device=train.device, dtype=self.dtype)
+
+    def epoch(self, rates: list[float], bar: tqdm) -> float:
+        """One pass in random order, with a learning rate for each step; its mean loss."""
+        self.model.train()
+        self.total.zero_()
+        self.run(torch.randperm(len(self.train), device=self.train.device), rates, bar)
+        self.model.eval()
+        return self.total.item() / len(self.train)
+
+    def run(self, order: Tensor, rates: list[float], bar: tqdm) -> None:
+        for rows, rate in zip(order.split(self.batch_size), rates):
+            self.step(rows, rate)
+            bar.update()
+
+    def step(self, rows: Tensor, rate: float | Tensor) -> None:
+        mean_loss = self.mean_loss(rows)
+        self.optimizer.zero_grad()
+        mean_loss.backward()
+        self.optimizer.param_groups[0]["lr"] = rate
+        self.optimizer.step()
+        self.total += mean_loss.detach() * len(rows)  # stays on the device: reading it would wait
+
+    def mean_loss(self, rows: Tensor) -> Tensor:
+        pixels = self.train.index_select(0, rows)  # train[rows] takes the CPU ten times as long
+        x = as_input(pixels, self.dynamic, self.dtype)
+        # Anew for each step: autocast keeps its copies of the weights while it lasts.
+        low = torch.autocast(x.device.type, torch.bfloat16) if self.bfloat16 else nullcontext()
+        with low:
+            return _losses(self.loss, self.model, x).mean()
+
+
+class _CapturedSteps(_Steps):
+    """The same steps, recorded as a CUDA graph and replayed `PER_REPLAY` at a time.
+
+    A step of a small network is a hundred kernels of a few microseconds, and Python takes longer
+    to launch one than the GPU to run it; a graph launches them all at once. It works on fixed
+    addresses: each replay finds its rows and learning rates in two buffers. Random numbers are
+    those of the single steps: a replay moves torch's generator on as they would.
+    Source: PyTorch's notes on CUDA semantics, "CUDA Graphs", whole-network capture.
+    """
+
+    def __init__(self, *parts):
+        super().__init__(*parts)
+        device, shape = self.train.device, (PER_REPLAY, self.batch_size)
+        self.rows = torch.zeros(shape, dtype=torch.int64, device=device)
+        self.rates = torch.zeros(PER_REPLAY, device=device)
+        self.replay: Callable[[], None] | None = None
+
+    def run(self, order: Tensor, rates: list[float], bar: tqdm) -> None:
+        if self.replay is None:
+            first = FIRST_STEPS * self.batch_size
+            self.replay = self.record(order[:first], rates, bar)
+            order, rates = order[first:], rates[FIRST_STEPS:]
+        table = torch.tensor(rates, dtype=self.rates.dtype, device=self.rates.device)
+        while len(order) >= self.rows.numel():
+            self.rows.copy_(order[: self.rows.numel()].view_as(self.rows))
+            self.rates.copy_(table[:PER_REPLAY])
+            self.replay()
+            bar.update(PER_REPLAY)
+            order, table = order[self.rows.numel() :], table[PER_REPLAY:]
+        if len(order):  # too few steps for a replay, or a short batch
+            super().run(order, rates[-len(table) :], bar)
+
+    def recorded_steps(self) -> None:
+        for rows, rate in zip(self.rows, self.rates):
+            self.step(rows, rate)
+
+    def record(self, order: Tensor, rates: list[float], bar: tqdm) -> Callable[[], None]:
+        """Run the first steps one by one, then capture the next, which does not run them.
+
+        The first ones make Adam's moments and the libraries' handles; not on the main stream,
+        where autograd's bookkeeping would spoil the capture.
+        """
+        device = self.train.device
+        main, beside = torch.cuda.current_stream(device), torch.cuda.Stream(device)
+        beside.wait_stream(main)
+        with torch.cuda.stream(beside):
+            super().run(order, rates, bar)
+        main.wait_stream(beside)
+        group, graph = self.optimizer.param_groups[0], torch.cuda.CUDAGraph()
+        group["capturable"] = True
+        with torch.cuda.graph(graph, stream=beside):
+            self.recorded_steps()
+        group |= {"capturable": False, "lr": 0.0}  # no checkpoint keeps a buffer's address
+        return graph.replay
+
+    def rehearse(self) -> None:
+        """Loss and gradient of one batch; a RuntimeError if Python waits for the device in it.
+
+        Nothing that waits (`.item()`, `print(x)`) can be captured, and a capture that fails
+        leaves torch's generator unusable: so this is found out before.
+        """
+        device = self.train.device
+        rows = torch.arange(self.batch_size, device=device)
+        random, mode = torch.cuda.get_rng_state(device), torch.cuda.get_sync_debug_mode()
+        with warnings.catch_warnings():  # torch warns that it may overlook some
+            warnings.simplefilter("ignore")
+            torch.cuda.set_sync_debug_mode("error")
+        try:
+            self.mean_loss(rows).backward()
+        finally:
+            torch.cuda.set_sync_debug_mode(mode)
+            torch.cuda.set_rng_state(random, device)
+
+
+def _pick_steps(capture: bool | None, *parts) -> _Steps:
+    """Captured steps where they are wanted, possible, and enough for a replay."""
+    plain = _Steps(*parts)
+    wanted = plain.loss is default_loss if capture is None else capture
+    needed = (FIRST_STEPS + PER_REPLAY) * plain.batch_size
+    if not wanted or plain.train.device.type != "cuda" or len(plain.train) < needed:
+        return plain
+    captured = _CapturedSteps(*parts)
+    try:
+        captured.rehearse()
+    except RuntimeError as error:
+        print(f"The steps run one by one, they cannot be captured: {str(error).splitlines()[0]}")
+        return plain
+    return captured
 
 
 def train_classifier(

@@ -303,13 +303,13 @@ def test_evaluation_does_not_disturb_training(monkeypatch):
 
 
 def test_mean_of_an_epoch_weights_the_short_last_batch_by_its_rows(monkeypatch):
-    means, one_epoch = [], training._train_one_epoch
+    means, one_epoch = [], training._Steps.epoch
 
     def record(*args):
         means.append(one_epoch(*args))
         return means[-1]
 
-    monkeypatch.setattr(training, "_train_one_epoch", record)
+    monkeypatch.setattr(training._Steps, "epoch", record)
     run(
         small_vae(),
         binarize="none",
@@ -384,18 +384,18 @@ def test_resumed_run_is_the_uninterrupted_one(uninterrupted, tmp_path, call):
 
 
 def test_run_interrupted_within_a_step_resumes_alike(uninterrupted, monkeypatch):
-    """The optimiser has moved the weights, the schedule has not moved yet."""
-    steps, step = itertools.count(1), torch.optim.lr_scheduler.OneCycleLR.step
+    """The optimiser has moved the weights, the loss is not yet added to the epoch's."""
+    steps, step = itertools.count(1), torch.optim.Adam.step
 
     def interrupt(self, *args):
-        if next(steps) == 1 + 5:  # the first is the schedule's own, at its start
+        step(self, *args)
+        if next(steps) == 5:
             raise KeyboardInterrupt
-        return step(self, *args)
 
     model = small_vae()
     torch.manual_seed(3)
     with monkeypatch.context() as patch:
-        patch.setattr(torch.optim.lr_scheduler.OneCycleLR, "step", interrupt)
+        patch.setattr(torch.optim.Adam, "step", interrupt)
         history = run(model)
     assert history.interrupted and len(history.rows) == 1
     assert scores_of(run(model, resume=history)) == uninterrupted[1]
@@ -550,6 +550,7 @@ def test_a_bad_pixel_stops_the_run_before_it_harms_the_model(tmp_path):
         ({"learning_rate": 0.0}, "learning_rate: expected more than 0, got 0.0"),
         ({"learning_rate": float("nan")}, "learning_rate: expected more than 0, got nan"),
         ({"binarize": "static"}, "binarize: expected one of .*'dynamic'.*got 'static'"),
+        ({"precision": "low"}, "precision: expected one of .*'medium'.*got 'low'"),
         ({"loss": lambda m, x: m.loss(x).mean()}, r"loss: expected .*\(20,\), got \(\)"),
         ({"loss": lambda m, x: m.loss(x)[:, None]}, r"loss: expected .*\(20,\), got \(20, 1\)"),
     ],
@@ -579,7 +580,13 @@ def test_rows_of_another_width_than_the_model_are_described():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("epochs", 4), ("batch_size", 25), ("learning_rate", 1e-3), ("binarize", "none")],
+    [
+        ("epochs", 4),
+        ("batch_size", 25),
+        ("learning_rate", 1e-3),
+        ("binarize", "none"),
+        ("precision", "medium"),
+    ],
 )
 def test_resuming_another_plan_names_what_changed(tmp_path, name, value):
     model, history = interrupted_run(CALLS_PER_EPOCH + 1)
