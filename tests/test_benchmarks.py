@@ -15,7 +15,7 @@ from course_utils.data import ImageData
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = ROOT / "tests" / "benchmarks"
-QUICK = ["images_per_second", "scaling", "burda_table", "memory", "sweeps"]
+QUICK = ["race_to_106", "images_per_second", "scaling", "burda_table", "memory", "sweeps"]
 
 
 @pytest.fixture
