@@ -446,10 +446,10 @@ def test_an_endless_loop_is_cut(capsys):
 
 @untraced
 def test_an_interrupt_cuts_the_answer_too():
-    threading.Timer(0.3, _thread.interrupt_main).start()
     counted = []
 
     def counting(log_p, D):
+        threading.Timer(0.3, _thread.interrupt_main).start()  # from here: a start may take long
         while True:
             counted.append(time.sleep(0.001))
 
