@@ -11,6 +11,7 @@ import functools
 import importlib
 import inspect
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -444,8 +445,16 @@ def test_an_endless_loop_is_cut(capsys):
     assert BITS(lambda log_p, D: 8 - log_p / D / np.log(2))  # and the next check is well
 
 
+@pytest.fixture
+def python_hears_interrupts():
+    """Where a shell runs the tests in the background, the signal is ignored from the start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @untraced
-def test_an_interrupt_cuts_the_answer_too():
+def test_an_interrupt_cuts_the_answer_too(python_hears_interrupts):
     counted = []
 
     def counting(log_p, D):
