@@ -1,7 +1,33 @@
-"""What all tests share: a browser, and skipping tests marked `gpu` without an accelerator."""
+"""What all tests share: fixtures, and skipping tests marked `gpu` without an accelerator."""
 
 import pytest
 from browser import browser  # noqa: F401  the fixture
+
+
+@pytest.fixture
+def no_figure_is_left_over():
+    """A figure that stays open in pyplot would be shown a second time by the notebook."""
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+    yield
+    left = plt.get_fignums()
+    plt.close("all")
+    assert not left
+
+
+@pytest.fixture
+def course_style():
+    """Drawn as in the notebooks, and closed afterwards."""
+    import matplotlib.pyplot as plt
+    import torch
+
+    from course_utils.session import PLOT_STYLE
+
+    torch.manual_seed(0)
+    with plt.rc_context(PLOT_STYLE):
+        yield
+    plt.close("all")
 
 
 def pytest_collection_modifyitems(items):

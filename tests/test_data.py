@@ -25,6 +25,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from together import run_twice_at_once
 
 from course_utils import data, strokes
 from course_utils.data import MNISTUnavailable, as_float, binarize, load_digits
@@ -785,23 +786,8 @@ def child_environment() -> dict[str, str]:
 def test_two_processes_at_once(checkout, archives):
     files = json.dumps(data._FILES)
     with Mirror(archives) as mirror:
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-c", ONE_OF_TWO, str(checkout), mirror.url, files],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                env=child_environment(),
-            )
-            for _ in range(2)
-        ]
-        for process in processes:
-            assert process.stdout.readline() == "ready\n"
-        for process in processes:
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        printed = [process.communicate()[0].splitlines() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0]
+        arguments = (str(checkout), mirror.url, files)
+        printed = run_twice_at_once(ONE_OF_TWO, *arguments, env=child_environment())
     assert printed[0][1::2] == printed[1][1::2]  # the digests; the lines between say from where
     assert len(printed[0]) == 4 and len(mirror.requested) > 4
     (checkout / "data/cache" / data._STROKES_FILE).unlink()

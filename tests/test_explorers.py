@@ -34,14 +34,7 @@ def no_callback_fails(caplog):
     assert not [line for line in caplog.get_records("call") if "callback" in line.getMessage()]
 
 
-@pytest.fixture(autouse=True)
-def no_figure_is_left_over():
-    """A figure that stays open in pyplot would be shown a second time by the notebook."""
-    plt.close("all")
-    yield
-    left = plt.get_fignums()
-    plt.close("all")
-    assert not left
+pytestmark = pytest.mark.usefixtures("no_figure_is_left_over")
 
 
 def network(latent_dim=4, cls=VAE, **options):

@@ -3,12 +3,11 @@
 import hashlib
 import math
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from together import run_twice_at_once
 
 from course_utils import data, strokes
 from course_utils.data import load_faces
@@ -233,22 +232,7 @@ print(int(data.load_faces().train_images.sum()))
 @pytest.mark.slow
 def test_two_kernels_at_once(checkout):
     environment = os.environ | {"PYTHONPATH": str(Path(data.__file__).parent.parent)}
-    kernels = [
-        subprocess.Popen(
-            [sys.executable, "-c", ONE_OF_TWO, str(checkout)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        for _ in range(2)
-    ]
-    for kernel in kernels:
-        assert kernel.stdout.readline() == "ready\n"
-    for kernel in kernels:
-        kernel.stdin.write("go\n")
-        kernel.stdin.flush()
-    sums = [kernel.communicate()[0].splitlines()[-1] for kernel in kernels]
-    assert [kernel.returncode for kernel in kernels] == [0, 0]
+    printed = run_twice_at_once(ONE_OF_TWO, str(checkout), env=environment)
+    sums = [lines[-1] for lines in printed]
     assert sums == [str(int(faces(60, seed=1, progress=False)[0].sum()))] * 2
     assert os.listdir(checkout / "data/cache") == [data._FACES_FILE]

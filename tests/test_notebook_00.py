@@ -4,7 +4,6 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -12,7 +11,6 @@ from scipy.stats import multivariate_normal
 from shown import shown
 
 from course_utils import models, objectives, plotting, training
-from course_utils.session import PLOT_STYLE
 from course_utils.widgets import knobs
 
 CPU = torch.device("cpu")
@@ -33,11 +31,7 @@ def pair(page):
     return original.double(), twin.double()
 
 
-@pytest.fixture(autouse=True)
-def course_style():
-    with plt.rc_context(PLOT_STYLE):
-        yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("course_style")
 
 
 def inputs(n=13, scale=1.0):

@@ -25,12 +25,7 @@ TWINS = {  # name on the page and in the package -> number of arguments
 }
 
 
-@pytest.fixture(autouse=True)
-def course_style():
-    torch.manual_seed(0)
-    with plt.rc_context(PLOT_STYLE):
-        yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("course_style")
 
 
 # --- the page and the package ---

@@ -16,17 +16,9 @@ from sklearn.metrics import confusion_matrix
 from course_utils import plotting
 from course_utils.data import ImageData
 from course_utils.models import VAE, ConvVAE
-from course_utils.session import PLOT_STYLE
 from course_utils.training import History
 
-
-@pytest.fixture(autouse=True)
-def course_style():
-    """Drawn as in the notebooks, and closed afterwards."""
-    torch.manual_seed(0)
-    with plt.rc_context(PLOT_STYLE):
-        yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("course_style")
 
 
 def images(n: int = 6, side: int = 28) -> torch.Tensor:

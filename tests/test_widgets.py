@@ -16,15 +16,7 @@ from PIL import Image
 
 from course_utils.widgets import DPI, knobs, to_png
 
-
-@pytest.fixture(autouse=True)
-def no_figure_is_left_over():
-    """A figure that stays open in pyplot would be shown a second time by the notebook."""
-    plt.close("all")
-    yield
-    left = plt.get_fignums()
-    plt.close("all")
-    assert not left
+pytestmark = pytest.mark.usefixtures("no_figure_is_left_over")
 
 
 def shades(ink=0.5, rows=4, page="plain", invert=False, power=1):
