@@ -1106,7 +1106,10 @@ def traversal_table(
     for row, unit in enumerate(units):
         codes[row, :, unit] = values
     page = mosaic(decode(codes.flatten(0, 1)), columns)
-    fig, ax = plt.subplots(figsize=(11, 0.85 * len(units) + 0.9))
+    # Not known to pyplot: in a notebook that answers its widgets in a second thread, that would
+    # show, and meanwhile resize, whatever figure pyplot has open.
+    fig = Figure(figsize=(11, 0.85 * len(units) + 0.9))
+    ax = fig.subplots()
     show_page(page, ax=ax)
     side = (page.shape[1] + GAP) / columns
     middle = side / 2 - GAP / 2
@@ -1140,7 +1143,8 @@ def plane_map(
     grid = z.detach().cpu().repeat(side * side, 1)
     grid[:, units[0]], grid[:, units[1]] = first.flatten(), second.flatten()
     page = mosaic(decode(grid), side)
-    fig, ax = plt.subplots(figsize=(6.2, 5.2))
+    fig = Figure(figsize=(6.2, 5.2))  # not known to pyplot, as above
+    ax = fig.subplots()
     ax.imshow(0.4 * page, cmap="gray_r", vmin=0, vmax=1, extent=(-limit, limit, -limit, limit))
     if codes is not None:
         classes = torch.zeros(len(codes), dtype=torch.long) if labels is None else labels
