@@ -173,7 +173,8 @@ class Exercise:
 
     def judge(self, answer: Any) -> None:
         """Raise `CheckFailed` unless the answer is right for all inputs."""
-        if answer is None or answer is ...:
+        parts = answer if isinstance(answer, tuple) else (answer,)
+        if answer is None or any(part is ... for part in parts):
             raise CheckFailed("There is nothing here yet.")
         given = [self.given(answer, inputs) for inputs in self.inputs()]
         right, slips = self.solve()

@@ -156,8 +156,8 @@ def stub(exercise: Exercise, region: Region) -> str:
     else:
         names = names_set(tree, region, exercise.check.source)
         task = "set " + listed(names)
-        comment = ["# YOUR CODE HERE, in place of the error:"]
-        comment += [f"#     {name} = ..." for name in names]
+        comment = ["# YOUR CODE HERE, in place of the dots and the error"]
+        comment += [f"{name} = ..." for name in names]  # so that the check finds the name
     message = f"Exercise {exercise.number}: {task.rstrip('.')}."
     pieces = textwrap.wrap(message, 80, drop_whitespace=False, break_long_words=False)
     literals = [json.dumps(piece, ensure_ascii=False) for piece in pieces]

@@ -286,6 +286,18 @@ def _everything_in(widget: widgets.Widget) -> Iterator[widgets.Widget]:
         yield from _everything_in(child)
 
 
+def _answer_at_once(widget: widgets.Widget) -> None:
+    """Let what the reader does reach the widget while other cells run.
+
+    JupyterLab sends it to a second thread of the kernel, but ipykernel 7.4 hands it to the thread
+    that made the widget, unless that is forgotten. There it must not count as a cell that has run:
+    then Matplotlib would show, and close, the figure that a running cell is just drawing.
+    """
+    if widget.comm is not None:  # it is closed, or there is no kernel
+        getattr(widget.comm, "__dict__", {}).pop("_reply_subshell_id", None)
+        widget.comm.handle_msg = widget._handle_msg
+
+
 class _Explorer(widgets.VBox):
     """Sliders over a code z, and the image that a decoder makes of it. Base of the explorers.
 
@@ -382,13 +394,14 @@ class _Explorer(widgets.VBox):
         self.text.add_class("course-text")
         self.pair, self.pair_text = widgets.Image(format="png", layout=START), widgets.Label()
         self.pair.add_class("course-pixels")
-        self.buttons = {}
+        self.buttons, encode = {}, {"encode": lambda: self.encode_image(self.number.value)}
         for name, what in {
             "prior mean": lambda: self.move(torch.zeros_like(self._z)),
             "random z": self.random,
+            **({} if self.images is None else encode),
             "undo": self.undo,
         }.items():
-            self.buttons[name] = widgets.Button(description=name, layout={"width": "110px"})
+            self.buttons[name] = widgets.Button(description=name, layout={"width": "98px"})
             self.buttons[name].on_click(lambda _, what=what: what())
         self.play_unit = widgets.Dropdown(
             options=[(f"z{m + 1}", m) for m in self.sliders],
@@ -579,16 +592,13 @@ class _Explorer(widgets.VBox):
         an error in its place, and a page made by nbconvert nothing at all without a network.
         Where the widget lives, `STYLE` hides the still picture.
         """
-        # While other cells run, JupyterLab sends what the reader does to a second thread. But
-        # ipykernel 7.4 hands it to the thread that made the widget, unless that is forgotten.
         for part in _everything_in(self):
-            getattr(part.comm, "__dict__", {}).pop("_reply_subshell_id", None)
+            _answer_at_once(part)
         view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
         live = {"text/plain": repr(self), "application/vnd.jupyter.widget-view+json": view}
         display(live, raw=True)
         fig, _ = self.figure()
         png = base64.b64encode(to_png(fig)[0]).decode()
-        plt.close(fig)
         display({"text/plain": f"{self!r}: still picture", "image/png": png}, raw=True)
 
 
@@ -685,7 +695,6 @@ class LatentPlane(_Explorer):
         corners = ax.transData.transform([(0, 0), (1, 0), (0, 1)])  # pixels, from the lower left
         zero, right, up = corners * [1, -1] + [0, page.height]
         self._map_transform = np.column_stack([right - zero, up - zero, zero])
-        plt.close(fig)
         page = page.quantize(254, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         colours = (page.getpalette() + 768 * [0])[: 3 * 254]
         page.putpalette([*colours, 255, 255, 255, 0, 0, 0])

@@ -326,10 +326,29 @@ def test_arrow_keys_move_every_widget_to_and_fro(finished):
         assert live.picture() not in (before, after)
 
 
+COLOURS = """async root => {
+    const image = root.querySelector("img.widget-image");
+    await image.decode();
+    const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
+    const pen = canvas.getContext("2d");
+    pen.drawImage(image, 0, 0);
+    const pixels = pen.getImageData(0, 0, canvas.width, canvas.height).data;
+    return new Set(new Uint32Array(pixels.buffer)).size;
+}"""
+
+
 def explorers(finished):
     found = [live for live in finished if "course-live" in live.root.get_attribute("class")]
     assert len(found) >= 2
     return found
+
+
+def test_the_map_of_the_plane_shows_digits_and_classes(finished):
+    """A blank one has three colours: paper, and the marker's two."""
+    planes = [p for p in explorers(finished) if not p.picture()[0].startswith("28 ")]
+    assert planes
+    for plane in planes:
+        assert plane.root.evaluate(COLOURS) > 100
 
 
 def test_reset_and_undo_bring_back_the_very_pixels(finished):
@@ -391,11 +410,20 @@ BUSY = (
 from course_utils.widgets import LatentTraversal
 LatentTraversal(VAE(3, hidden_dim=5))
 """,
-    "import time\ntime.sleep(60)",
+    """import time
+from pathlib import Path
+import matplotlib.pyplot as plt
+fig, ax = plt.subplots()
+give_up = time.monotonic() + 120
+while not Path("go on").exists() and time.monotonic() < give_up:
+    time.sleep(0.1)
+ax.plot([1, 2, 3]);
+""",
 )
 
 
 def test_a_widget_answers_while_other_cells_run(browser, lab):
+    """And takes no figure from the cell that is just drawing one."""
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in BUSY])
     nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(nb, lab.folder / "busy.ipynb")
@@ -409,7 +437,14 @@ def test_a_widget_answers_while_other_cells_run(browser, lab):
         before = live.decoded()
         click()
         live.await_change(live.decoded, before, 20)
+    live.settle()
     assert page.tab.evaluate("() => window.allRan !== true")
+    assert page.tab.locator(".jp-RenderedImage img:visible").count() == 0
+    (lab.folder / "go on").touch()
+    page.until(lambda: page.tab.evaluate("() => window.allRan === true"), 60, "all ran")
+    page.command("docmanager:save")
+    drawing = nbformat.read(lab.folder / "busy.ipynb", as_version=4).cells[1]
+    assert sum("image/png" in output.get("data", {}) for output in drawing.outputs) == 1
     assert not page.problems
     page.end()
 

@@ -108,9 +108,9 @@ def test_a_solution_becomes_a_stub_that_says_what_to_write():
         '    raise NotImplementedError("Exercise 1: write double(x): Twice x, of the same shape.")'
     )
     assert cell(student, "ex2").source == (  # `helper` is nothing that the check reads
-        "# YOUR CODE HERE, in place of the error:\n"
-        "#     half = ...\n"
-        "#     third = ...\n"
+        "# YOUR CODE HERE, in place of the dots and the error\n"
+        "half = ...\n"
+        "third = ...\n"
         'raise NotImplementedError("Exercise 2: set half and third.")'
     )
 

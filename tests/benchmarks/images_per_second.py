@@ -3,22 +3,23 @@
     python tests/benchmarks/images_per_second.py [--minutes 7.5] [--quick]
 
 The 784-400-20 network on grey MNIST, steps of `fit` (no scoring), with float32 products as torch
-does them by default ("highest"), as fast as the device has them ("medium"), and with products of
-bfloat16 numbers; PyTorch's own example loop beside. The peak is measured too: the best of several
-large square products. On two CPU cores: three minutes.
+does them by default ("highest"), as fast as the device has them ("medium"), and, where it has
+instructions for them, with products of bfloat16 numbers; PyTorch's own example loop beside. The
+peak is measured too: the best of several large square products. On two CPU cores: three minutes.
 """
 
 import tempfile
 from pathlib import Path
 
 import torch
-from race_to_106 import PRECISIONS, textbook_epoch, textbook_loaders, write_raw
+from race_to_106 import textbook_epoch, textbook_loaders, write_raw
 from record import (
     Pieces,
     digits_for,
     lower_quartile,
     matmul_peak,
     options,
+    precisions,
     print_table,
     save_by_device,
     seconds_of,
@@ -51,8 +52,8 @@ def stepper(rows: torch.Tensor, batch_size: int, precision: str) -> training._St
 def measure(pixels: torch.Tensor, batch_size: int, images: int, trials: int) -> dict[str, float]:
     """Images per second at each precision: trials in turn, so that all meet the same noise."""
     rows = pixels[: images // batch_size * batch_size]
-    steps = {precision: stepper(rows, batch_size, precision) for precision in PRECISIONS}
-    times = {precision: [] for precision in PRECISIONS}
+    steps = {p: stepper(rows, batch_size, p) for p in precisions(pixels.device)}
+    times = {precision: [] for precision in steps}
     rates = [1e-3] * (len(rows) // batch_size)
     with tqdm(disable=True) as bar:
         for _ in range(trials + 1):  # the first one warms up, and captures
