@@ -13,14 +13,18 @@ line later; only where one number is asked for may it come in a tensor of one el
 
 import contextlib
 import ctypes
+import dis
+import inspect
 import io
 import math
 import random
 import textwrap
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -66,7 +70,15 @@ def call(answer: Callable, *inputs: Any) -> Any:
     if not callable(answer):
         kind = type(answer).__name__
         raise CheckFailed(f"Expected a function, got {kind}: its name without parentheses?")
-    return answer(*(x.clone() if torch.is_tensor(x) else x for x in inputs))
+    copies = [x.clone() if torch.is_tensor(x) else x for x in inputs]
+    result = answer(*copies)
+    for name, x, copy in zip(names_of(answer, inputs), inputs, copies):
+        if result is not None and torch.is_tensor(x) and not torch.equal(copy.detach(), x):
+            raise CheckFailed(
+                f"Your function changes {name or 'an argument'} in place, and with it the tensor "
+                "of whoever calls it: work on a copy, or without +=, *=, [...] = and names_."
+            )
+    return result
 
 
 def one_by_one(answer: Callable, *inputs: Any) -> Any:
@@ -118,6 +130,7 @@ class Exercise:
         said = Said()
         try:
             with undisturbed(), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                warnings.simplefilter("ignore", DeprecationWarning)  # np.exp(tensor), say
                 in_time(lambda: self.judge(answer))
         finally:  # on stdout, for nbgrader takes text on stderr for a failure
             print(said.getvalue(), end="" if said.getvalue()[-1:] in ("", "\n") else "\n")
@@ -154,7 +167,8 @@ class Exercise:
                 break
             except CheckFailed:
                 raise
-            except (TypeError, RuntimeError) as problem:  # torch.exp(0.5)? float32 @ float64?
+            # torch.exp(0.5)? (0.5).exp()? float32 @ float64?
+            except (TypeError, AttributeError, RuntimeError) as problem:
                 first = first or problem
             except BaseException as problem:  # whatever a student's code may raise, exit() too
                 raise CheckFailed(told(first or problem, answer)) from None
@@ -173,9 +187,10 @@ class Exercise:
 
     def judge(self, answer: Any) -> None:
         """Raise `CheckFailed` unless the answer is right for all inputs."""
-        parts = answer if isinstance(answer, tuple) else (answer,)
-        if answer is None or any(part is ... for part in parts):
-            raise CheckFailed("There is nothing here yet.")
+        several = isinstance(answer, tuple) and len(answer) == len(self.parts) > 1
+        for part, found in zip(self.parts, answer if several else [answer]):
+            if found is None or found is ...:
+                raise CheckFailed(f"{part}: " * several + "There is nothing here yet.")
         given = [self.given(answer, inputs) for inputs in self.inputs()]
         right, slips = self.solve()
         if self.agree(given, right):
@@ -185,7 +200,8 @@ class Exercise:
                 raise CheckFailed(hint)
         for part, g, r in zip(self.parts, zip(*given), zip(*right)):
             if not self.agree([g], [r]):
-                raise CheckFailed(f"{part}: " * bool(part) + self.difference(g, r))
+                hint = self.difference(g, r, answer) + notebook_names_in(answer)
+                raise CheckFailed(f"{part}: " * bool(part) + hint)
 
     def agree(self, given: Sequence, right: Sequence) -> bool:
         """Whether all parts agree for all inputs; None agrees with anything."""
@@ -195,11 +211,12 @@ class Exercise:
             for g, r in zip(gs, rs, strict=True)
         )
 
-    def difference(self, given: Sequence[Tensor], right: Sequence[Tensor]) -> str:
+    def difference(self, given: Sequence[Tensor], right: Sequence[Tensor], answer: Any) -> str:
         """What differs between one part of an answer and the right one, where no slip fits."""
         for g, r in zip(given, right):
             if not fits(g, r):
                 return misfit(g, r)
+        tries = self.inputs()
         g, r = (torch.cat([x.double().flatten() for x in xs]) for xs in (given, right))
         if (r.isfinite() & ~g.isfinite()).any():
             return "NaN or infinity instead of a number: log 0, 0 / 0, exp of a large number?"
@@ -207,7 +224,27 @@ class Exercise:
             return "The size is right, the sign is not."
         factor = ((g * r).sum() / (r * r).sum()).item()
         if len(r) > 1 and factor and self.close(g / factor, r):
-            return f"A factor is off: yours is {factor:.4g} times the right answer, throughout."
+            units = {1 / math.log(2): ": bits for nats?", math.log(2): ": nats for bits?"}
+            unit = next((u for size, u in units.items() if abs(factor - size) < 1e-3), ".")
+            return (
+                f"A factor is off: yours is {factor:.4g} times the right answer throughout{unit}"
+            )
+        for n in sizes_in(tries):
+            for hint, wrong in [
+                ("A mean where a sum belongs? Yours is divided by {}.", lambda r, k: r / k),
+                ("A sum where a mean belongs? Yours is multiplied by {}.", lambda r, k: r * k),
+            ]:
+                if self.agree([given], [[wrong(r, k) for r, k in zip(right, n)]]):
+                    return hint.format(", ".join(map(str, dict.fromkeys(n))))
+        for hint, wrong in {
+            "That is the square of the right answer.": r.square(),
+            "That is the root of the right answer.": r.sqrt(),
+            "A logarithm is missing.": r.exp(),
+            "That is the logarithm of the right answer.": r.log(),
+            "Upside down: that is one over the right answer.": 1 / r,
+        }.items():
+            if self.close(g, wrong):
+                return hint
         if len(r) > 2 and self.close(g - (g - r).mean(), r):
             return "A term is missing or one too many: the difference is the same throughout."
         if not any(x.is_floating_point() for x in given) and not self.close(r.round(), r):
@@ -215,13 +252,70 @@ class Exercise:
         pairs = list(zip(given, right))
         if all(self.close(*(x.double().flatten().sort()[0] for x in pair)) for pair in pairs):
             return "The right numbers in another order: a transpose, a sort, a swapped argument?"
+        if not tries[0]:
+            return "Another number. Check each step."
+        same = [torch.equal(g, given[0]) for g in given]
+        if all(same) and len(given) > 2 and not torch.equal(right[0], right[1]):
+            return "It gives the same whatever it is called with. Where do its arguments come in?"
         wrong = [i for i, (g, r) in enumerate(pairs) if not self.agree([[g]], [[r]])]
+        fine = [i for i in range(len(pairs)) if i not in wrong]
         text = "The shape is right, the numbers are not" if right[0].dim() else "Another number"
-        first = self.inputs()[wrong[0]]
-        if first and all(isinstance(x, int | float) for x in first):
-            text += f" for the inputs {', '.join(f'{x:.4g}' for x in first)}"
-        tries = f" ({len(wrong)} of {len(given)} tries)" if len(given) > 1 else ""
-        return f"{text}{tries}. {'Do a small case by hand' if first else 'Check each step'}."
+        text += f", for {described(answer, tries[wrong[0]])}"
+        if fine:
+            text += f"; right for {described(answer, tries[fine[0]])}"
+        return f"{text} ({len(wrong)} of {len(given)} tries). Do a small case by hand."
+
+
+def names_of(answer: Any, inputs: Sequence) -> list[str]:
+    """The names that a function gives to its arguments, as text; empty where they are unknown."""
+    with contextlib.suppress(TypeError, ValueError):
+        names = list(inspect.signature(answer).parameters)
+        if len(names) >= len(inputs):
+            return [f"`{name}`" for name in names]
+    return [""] * len(inputs)
+
+
+def described(answer: Any, inputs: Sequence) -> str:
+    """What a function was called with: small numbers, and the shapes of tensors."""
+    said = []
+    for name, x in zip(names_of(answer, inputs), inputs):
+        if is_float_tensor(x) and x.dim():
+            said.append(f"{name} of shape {tuple(x.shape)}".strip())
+        elif isinstance(x, int | float) or (torch.is_tensor(x) and not x.dim()):
+            said.append(f"{name} = {float(x):.4g}" if name else f"{float(x):.4g}")
+    return ", ".join(said) or "some inputs"
+
+
+def sizes_in(tries: Sequence[tuple]) -> list[list[int]]:
+    """Each axis of each tensor, and each whole number, among the inputs: its size in every try."""
+    found = []
+    for values in zip(*tries):
+        if all(torch.is_tensor(x) and x.dim() == values[0].dim() for x in values):
+            found += [list(shape) for shape in zip(*(x.shape for x in values))]
+        elif all(isinstance(x, int) for x in values):
+            found.append(list(values))
+    return [n for n in found if max(n) > 1 and min(n) > 0]
+
+
+def notebook_names_in(answer: Any) -> str:
+    """A remark on numbers and tensors that come from the notebook and not from the arguments."""
+    found = {}
+    for function in functions_of(answer):
+        codes = [function.__code__]
+        for code in codes:  # and what is defined inside
+            codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+            names = [s.argval for s in dis.get_instructions(code) if s.opname == "LOAD_GLOBAL"]
+            found |= {name: function.__globals__.get(name) for name in names}
+    data = [k for k, v in found.items() if isinstance(v, int | float | Tensor | np.ndarray)]
+    names = ", ".join(f"`{name}`" for name in data)
+    return f" And {names} is the notebook's, not one of the arguments." if data else ""
+
+
+def functions_of(answer: Any) -> list:
+    """The functions that an answer consists of: itself, those in a tuple, a class's methods."""
+    several = answer if isinstance(answer, tuple | list) else [answer]
+    things = [*several, *getattr(answer, "__dict__", {}).values()]
+    return [thing for thing in things if isinstance(thing, FunctionType)]
 
 
 class Said(io.StringIO):
@@ -235,7 +329,7 @@ class Said(io.StringIO):
 def undisturbed():
     """Run a block with random streams of its own: torch's, NumPy's, Python's stay as they were."""
     states = random.getstate(), np.random.get_state()
-    with own_seed(0):
+    with own_seed(0), warnings.catch_warnings():
         try:
             random.seed(0)
             np.random.seed(0)
@@ -263,12 +357,12 @@ def in_time(work: Callable[[], None]) -> None:
     try:
         over.wait(TIME_LIMIT)
     finally:  # also when the student interrupts the kernel
-        for _ in range(10):  # more than once, because a bare `except:` swallows it
-            if over.is_set():
+        for _ in range(5):  # more than once, because a bare `except:` swallows it
+            if over.is_set() or ends:
                 break
             cut = ctypes.pythonapi.PyThreadState_SetAsyncExc
             cut(ctypes.c_ulong(thread.ident), ctypes.py_object(TimeUp))
-            over.wait(0.1)
+            over.wait(0.25)
     if not ends:
         raise CheckFailed(
             f"Not finished after {TIME_LIMIT:.0f} seconds, and it cannot be stopped from here: "
@@ -281,15 +375,14 @@ def in_time(work: Callable[[], None]) -> None:
 def told(problem: BaseException, answer: Any) -> str:
     """A hint on an exception in the student's code: its name, and the line that it came from."""
     if isinstance(problem, NotImplementedError) and str(problem)[:8] in ("", "Exercise"):  # ours
-        return f"Nothing is written here yet. {problem}".strip()
-    several = answer if isinstance(answer, tuple | list) else [answer]
-    things = [*several, *getattr(answer, "__dict__", {}).values()]  # for a class, its methods
-    files = {thing.__code__.co_filename for thing in things if hasattr(thing, "__code__")}
+        return f"Nothing is written here yet, or the line with the error still stands. {problem}"
+    files = {function.__code__.co_filename for function in functions_of(answer)}
     frames = [f for f in traceback.extract_tb(problem.__traceback__) if f.filename in files]
     where = f" in line {frames[-1].lineno}, `{frames[-1].line}`" if frames else ""
     if isinstance(problem, TimeUp):
         return f"Stopped after {TIME_LIMIT:.0f} seconds{where}. Is there a loop that never ends?"
-    return f"Your code stops with {type(problem).__name__}{where}: {problem}"
+    said = textwrap.shorten(str(problem), 300, placeholder=" ...")
+    return f"Your code stops with {type(problem).__name__}{where}: {said}"
 
 
 def as_float64_tensor(x: Any) -> Any:
@@ -305,6 +398,9 @@ def is_float_tensor(x: Any) -> bool:
 
 def numbers(value: Any, name: str = "") -> Tensor:
     """Anything numeric as a tensor on the CPU; other things get a hint that names the part."""
+    where = f"{name}: " * bool(name)
+    if value is None:
+        raise CheckFailed(f"{where}It returns nothing: is a `return` missing?")
     with contextlib.suppress(Exception):  # whatever a stranger's attributes may raise
         if not torch.is_tensor(value):
             array = np.asarray(value)  # of objects: fractions, say
@@ -312,7 +408,7 @@ def numbers(value: Any, name: str = "") -> Tensor:
         if not value.is_complex():
             return value.detach().cpu()
     kind = "complex numbers" if torch.is_tensor(value) else type(value).__name__
-    raise CheckFailed(f"{name}: " * bool(name) + f"expected a number or a tensor, got {kind}.")
+    raise CheckFailed(f"{where}Expected a number or a tensor, got {kind}.")
 
 
 def fits(given: Tensor, right: Tensor) -> bool:

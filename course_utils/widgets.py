@@ -401,7 +401,7 @@ class _Explorer(widgets.VBox):
             **({} if self.images is None else encode),
             "undo": self.undo,
         }.items():
-            self.buttons[name] = widgets.Button(description=name, layout={"width": "98px"})
+            self.buttons[name] = widgets.Button(description=name, layout={"width": "auto"})
             self.buttons[name].on_click(lambda _, what=what: what())
         self.play_unit = widgets.Dropdown(
             options=[(f"z{m + 1}", m) for m in self.sliders],

@@ -240,6 +240,7 @@ def test_without_labels_none_is_named():
 def test_without_images_there_is_nothing_to_encode():
     live = LatentTraversal(network())
     assert not any(isinstance(w, widgets.BoundedIntText) for w in everything_in(live))
+    assert "encode" not in live.buttons
     assert live.kl is None and not live.z.any()
     assert_shows(live, torch.zeros(4))
 
@@ -252,6 +253,20 @@ def test_prior_mean(kind):
     assert not live.z.any()
     assert all(slider.value == 0 for slider in live.sliders.values())
     assert_shows(live, torch.zeros(4))
+
+
+@EXPLORERS
+def test_the_button_encodes_the_same_image_again(kind):
+    live = kind(network(), images())
+    live.number.value = 5
+    start = live.z
+    live.buttons["random z"].click()
+    assert (live.z != start).any()
+    live.buttons["encode"].click()
+    assert torch.equal(live.z, start) and live.number.value == 5
+    assert_shows(live, start)
+    live.buttons["undo"].click()  # one step
+    assert (live.z != start).any()
 
 
 @EXPLORERS
