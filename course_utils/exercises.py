@@ -198,6 +198,11 @@ class Exercise:
         for hint, slip in slips.items():
             if self.agree(given, slip):
                 raise CheckFailed(hint)
+        if self.ask in (call, one_by_one):
+            with contextlib.redirect_stdout(Said()):  # once more, without what it prints
+                again = [self.given(answer, inputs) for inputs in self.inputs()]
+            if not self.agree(again, given):
+                raise CheckFailed("It gives something else each time: it must not draw at random.")
         for part, g, r in zip(self.parts, zip(*given), zip(*right)):
             if not self.agree([g], [r]):
                 hint = self.difference(g, r, answer) + notebook_names_in(answer)
@@ -252,7 +257,7 @@ class Exercise:
         pairs = list(zip(given, right))
         if all(self.close(*(x.double().flatten().sort()[0] for x in pair)) for pair in pairs):
             return "The right numbers in another order: a transpose, a sort, a swapped argument?"
-        if not tries[0]:
+        if not tries[0] or not callable(answer):
             return "Another number. Check each step."
         same = [torch.equal(g, given[0]) for g in given]
         if all(same) and len(given) > 2 and not torch.equal(right[0], right[1]):
@@ -382,6 +387,8 @@ def told(problem: BaseException, answer: Any) -> str:
     if isinstance(problem, TimeUp):
         return f"Stopped after {TIME_LIMIT:.0f} seconds{where}. Is there a loop that never ends?"
     said = textwrap.shorten(str(problem), 300, placeholder=" ...")
+    if "Boolean value of Tensor" in said:
+        said += " (`not`, `and`, `or`, `if` take one value; for tensors: ~, &, |, torch.where)"
     return f"Your code stops with {type(problem).__name__}{where}: {said}"
 
 
@@ -474,6 +481,8 @@ def bits_per_dimension(log_p, D):
         "Check a sign: a higher density must cost fewer bits.": 8 + bits,
         "Only one of the D pixels was rescaled by 256.": 8 / D - bits,
         "That is the cost of the whole image, not of one dimension.": (8 - bits) * D,
+        "Here v = 256 x, not 255 x.": math.log2(255) - bits,
+        "The same mass on a range 256 times as wide: is the density of v higher?": -8 - bits,
     }
 
 
@@ -495,6 +504,8 @@ class TwoClasses(nn.Module):
 
 def attack(targeted: Callable, classifier: nn.Module, x: Tensor, target: Tensor, size: float):
     moved = call(targeted, classifier, x, target, size)
+    if isinstance(moved, tuple | list) and len(moved) != len(x):
+        raise CheckFailed(f"It returns {len(moved)} things; return the changed images alone.")
     if moved is not None and fits(numbers(moved), x):
         if (numbers(moved) - x).abs().max() > size + 1e-5:
             raise CheckFailed("A pixel moved by more than epsilon.")
@@ -518,12 +529,18 @@ def targeted(classifier, x, target, epsilon):
         return (x + epsilon * direction).clamp(0, 1)
 
     up, seen = classifier.slope(x, target), classifier(x).argmax(1)
+    away, logit = -classifier.slope(x, seen), classifier.weight[target].detach()
     return moved(up.sign()), {
         "The target becomes *less* probable: you go down where to climb.": moved(-up.sign()),
         "That is the gradient itself; its sign uses all of epsilon in every pixel.": moved(up),
         "You climb towards the class that is seen already, not towards `target`.": (
             moved(classifier.slope(x, seen).sign())
         ),
+        "You go away from what the classifier sees now; the goal is `target`.": moved(away.sign()),
+        "A step of length epsilon for the whole image; each *pixel* may move by epsilon.": (
+            moved(up / up.norm(dim=1, keepdim=True))
+        ),
+        "A logit alone is no log-probability: the other logits count, too.": moved(logit.sign()),
         "All images move in one direction; each needs its own gradient.": moved(up.sum(0).sign()),
         "Nothing moved.": x,
     }
@@ -546,6 +563,13 @@ def ring_of_four(J):
         "Here a disagreeing pair contributes 1, not exp(-J).": physics,
         "A trace adds the fourth powers of both eigenvalues; one is missing.": (e + 1) ** 4,
         "Round a ring, the last pair is not free to agree or not.": 2 * (1 + e) ** 4,
+        "Count again: how many of the 16 images have exactly two agreeing pairs?": (
+            2 * e**4 + 8 * e**2 + 6
+        ),
+        "Four pairs, not eight: count each pair only once.": 2 * e**8 + 12 * e**4 + 2,
+        "Only images with four agreeing pairs. (T**4 works entry by entry.)": 2 * e**4,
+        "T three times is a ring of three pixels.": (e + 1) ** 3 + (e - 1) ** 3,
+        "An agreeing pair contributes e^J, not J.": (J + 1) ** 4 + (J - 1) ** 4,
     }
 
 
@@ -560,33 +584,51 @@ def ring_of_four(J):
 def best_variances(r, x, mu):
     weight, D = r.sum(0), x.shape[1]
     squares = (x**2).sum(1)[:, None] - 2 * x @ mu.T + (mu**2).sum(1)  # |x - mu|^2, multiplied out
-    total = (r * squares).sum(0) / D
+    total, kinds = (r * squares).sum(0) / D, len(mu)
+    hard = nn.functional.one_hot(r.argmax(1), kinds)
+    spread = (r.T @ x**2 / weight[:, None] - (r.T @ x / weight[:, None]) ** 2).mean(1)
     return total / weight, {
         "Q still rises: each point brings D squares, and D log-variances.": D * total / weight,
         "Divide by the weight of the component, not by the number of points.": total / len(x),
         "Those are standard deviations; the variances are asked for.": (total / weight).sqrt(),
         "All points count the same. Where are the responsibilities?": squares.mean(0) / D,
         "Distances, where their squares belong.": (r * squares.sqrt()).sum(0) / weight / D,
+        "That is a sum over the points. How much do they weigh together?": total,
+        "`mu` is given: measure from it, not from new means.": spread,
+        "Divide by the dimension of x, not by the number of components.": (
+            D * total / weight / kinds
+        ),
+        "Responsibilities are shares: do not give each point to one component.": (
+            (hard * squares).sum(0) / hard.sum(0) / D
+        ),
+        "Square the distances, not the responsibilities.": (r**2 * squares).sum(0) / weight / D,
     }
 
 
 @exercise(
     0,
     "the mean fall under noise over that under the attack, for three batches",
-    lambda: [
-        (-50 * torch.rand(B), -90 - 50 * torch.rand(B), -70 - 50 * torch.rand(B))
-        for B in (40, 7, 1)
+    lambda: [  # some scores rise; the share may be above 1, or below 0
+        tuple(-20 - fall - 40 * torch.rand(B) for fall in (0, attack, noise))
+        for B, attack, noise in [(40, 30, 20), (7, 20, 60), (1, 50, -60)]
     ],
 )
 def share_explained_by_noise(clean, attacked, shaken):
     c, a, s = clean.mean(), attacked.mean(), shaken.mean()
     each = (clean - shaken) / (clean - attacked)
+    plain = (clean.exp() - shaken.exp()).mean() / (clean.exp() - attacked.exp()).mean()
+    sizes = (clean - shaken).abs().mean() / (clean - attacked).abs().mean()
     return (c - s) / (c - a), {
         "Upside down: the fall under noise over the fall under the attack.": (c - a) / (c - s),
         "A mean of ratios. The text asks for the ratio of two means.": each.mean(),
         "A ratio for each image. The text asks for the ratio of two means.": each,
         "A ratio of log-densities says nothing; compare their *falls*.": s / a,
         "Both falls start from `clean`.": (c - s) / (s - a),
+        "That is the share that noise does *not* explain.": (s - a) / (c - a),
+        "Python divides before it subtracts: brackets.": c - s / c - a,
+        "The arguments are log-densities already; compare their falls: no exp.": plain,
+        "A score that rises has a negative fall: no absolute values.": sizes,
+        "The number may lie outside [0, 1]: do not cut it.": ((c - s) / (c - a)).clamp(0, 1),
     }
 
 
@@ -610,6 +652,10 @@ def share_explained(eigenvalues, M):
         "That is the share that is *lost*.": share[M:].sum(),
         "Eigenvalues of S are variances already: do not square.": twice[:M].sum() / twice.sum(),
         "The share of the M-th component alone; add up the first M.": share[M - 1],
+        "A variance, not yet a share of the total.": eigenvalues[:M].sum(),
+        "A ratio of two means; compare sums.": share[:M].mean() * len(share),
+        "Kept against lost; a share is kept against *all*.": share[:M].sum() / share[M:].sum(),
+        "A share of the *number* of components; they differ in variance.": M / len(share),
     }
 
 
@@ -624,6 +670,7 @@ def share_explained(eigenvalues, M):
 def hole_loss(x, x_hat, mask):
     square = (x - x_hat) ** 2
     right = torch.stack([s[m == 0].sum() for s, m in zip(square, mask)])
+    missing, difference = (1 - mask).sum(1), (1 - mask) * (x - x_hat)
     return right, {
         "You charge for the *observed* pixels: the mask is 1 there.": (square * mask).sum(1),
         "You charge for all pixels; the mask has no effect.": square.sum(1),
@@ -631,6 +678,17 @@ def hole_loss(x, x_hat, mask):
         "One number for the whole batch; each image needs its own.": right.sum(),
         "Distances without the square.": ((1 - mask) * square.sqrt()).sum(1),
         "Summed over the images (axis 0) and not over the pixels.": ((1 - mask) * square).sum(0),
+        "Only x is masked: x_hat still counts everywhere.": (
+            ((1 - mask) * x - x_hat).square().sum(1)
+        ),
+        "Compare with the whole x: where pixels are missing, the masked image says 0.": (
+            ((1 - mask) * x_hat).square().sum(1)
+        ),
+        "Square each difference first, then sum.": difference.sum(1).square(),
+        "The square is missing: differences of opposite signs cancel.": difference.sum(1),
+        "Not per missing pixel: the text asks for a sum.": (
+            right / missing if missing.all() else None  # 0 / 0, unless that is prevented
+        ),
     }
 
 
@@ -644,12 +702,16 @@ def hole_loss(x, x_hat, mask):
 )
 def best_bias(W, V, x_bar):
     x = x_bar + torch.cat([3 * eye(len(W)), -3 * eye(len(W))])  # any data with this mean
-    kept = W @ V @ x_bar
+    kept, best = W @ V @ x_bar, W @ torch.linalg.pinv(W) @ x_bar
     return (x - x @ (W @ V).T).mean(0), {
         "Without a code that would be right; but WV, too, acts on the mean.": x_bar,
         "What the code makes of the mean is taken away; now put the mean back.": -kept,
         "c is what WV *leaves* of the mean, not what it keeps.": kept,
         "A sign: c is added to WVx. Where WVx is too large, c must be smaller.": x_bar + kept,
+        "Without a bias: right for centred data only.": 0 * x_bar,
+        "x_bar @ W @ V applies the transpose of WV.": x_bar - x_bar @ W @ V,
+        "V is given, and need not be the transpose of W.": x_bar - W @ W.T @ x_bar,
+        "V is given, and need not be the best one for W.": x_bar - best,
     }
 
 
@@ -667,6 +729,11 @@ def best_encoder(W):
         "Scaled columns are enough only if they are orthogonal.": W.T / (W**2).sum(0)[:, None],
         "The wrong way round: V takes x (D,) to z (M,).": V.T,
         "That is the projection WV; only V is asked for.": W @ V,
+        "1 / ... and ** -1 work entry by entry, not on the matrix.": 1 / (W.T @ W) @ W.T,
+        "Dividing by one number is enough only if W has one column.": W.T / (W**2).sum(),
+        "You add something to W^T W; here only the error counts.": (
+            torch.linalg.inv(W.T @ W + eye(W.shape[1])) @ W.T
+        ),
     }
 
 
@@ -688,10 +755,23 @@ def linear_denoiser(S, sigma):
         "G: the noise has the variance sigma squared.": (too_plain, None),
         "G: the inverse is there; what does it multiply?": (lost / sigma**2, None),
         "G: that is what is taken away, I - G.": (lost, None),
+        "G: the noise of different pixels is independent: add to the diagonal only.": (
+            S @ torch.linalg.inv(S + sigma**2),
+            None,
+        ),
+        "G: S / ... divides entry by entry; a matrix inverse is meant.": (
+            S / (S + sigma**2 * eye(len(S))),
+            None,
+        ),
+        "G: the other matrix is to be inverted.": (
+            eye(len(S)) + sigma**2 * torch.linalg.inv(S),
+            None,
+        ),
         "error: only the noise that passes G; what G blurs away of x is missing.": (None, noise),
         "error: only what G blurs away; the noise that passes G is missing.": (None, blur),
         "error: the trace needs a factor: without noise there is no error.": (None, G.trace()),
         "error: sigma, where its square belongs.": (None, sigma * G.trace()),
+        "error: a trace adds the diagonal, not all entries.": (None, sigma**2 * G.sum()),
     }
 
 
@@ -712,6 +792,12 @@ def pixel_std(W, var):
         "`var` is sigma squared already.": ((W**2).sum(1) + var**2).sqrt(),
         "One number for each *latent*: sum along the other axis.": ((W**2).sum(0) + var).sqrt(),
         "Entries of W spread x whatever their sign.": (W.sum(1) ** 2 + var).sqrt(),
+        "Each latent adds its share: no mean.": ((W**2).mean(1) + var).sqrt(),
+        "The noise comes once, not once for each latent.": (W**2 + var).sum(1).sqrt(),
+        "The latents spread x, too, not only the noise.": torch.full((len(W),), var).sqrt(),
+        "That is how the numbers in W scatter, not how x does.": (
+            W.std(1) if W.shape[1] > 1 else None
+        ),
     }
 
 
@@ -721,7 +807,7 @@ def pixel_std(W, var):
     lambda: [()],
     ask=itself,
     parts=("A_11", "posterior_mean", "posterior_variance", "determinant_of_C"),
-    close=within(0, 0.01),
+    close=within(0, 0.005),
 )
 def two_pixels():
     joint = torch.tensor([[1.0, 1.0, 1.0], [1.0, 2.0, 1.0], [1.0, 1.0, 2.0]])  # of z, x_1, x_2
@@ -734,13 +820,15 @@ def two_pixels():
         "posterior_mean: least squares; the prior pulls it towards 0.": (None, 1.5, None, None),
         "posterior_variance: seeing x makes *surer*. A, or its inverse?": (None, None, 3, None),
         "posterior_variance: that is its root.": (None, None, 3**-0.5, None),
+        "posterior_variance: more digits, or a fraction.": (None, None, 0.3, None),
+        "posterior_variance: as large as before x was seen.": (None, None, 1, None),
         "determinant_of_C: W W^T alone is singular; C has the noise, too.": (None, None, None, 0),
         "determinant_of_C: the diagonal alone; C has other entries, too.": (None, None, None, 4),
         "determinant_of_C: a sign between the two diagonals.": (None, None, None, 5),
     }
 
 
-DRAWS = 100_000
+DRAWS = 20_000  # as many as a loop over draws can do in time
 
 
 def posterior_of(x: Tensor, W: Tensor, mu: Tensor, var: float) -> tuple[Tensor, Tensor]:
@@ -749,17 +837,25 @@ def posterior_of(x: Tensor, W: Tensor, mu: Tensor, var: float) -> tuple[Tensor, 
     return gain @ (x - mu), eye(W.shape[1]) - gain @ W
 
 
-def moments_of_draws(draw_codes: Callable, *inputs: Any) -> tuple[Tensor, Tensor] | None:
-    """Mean and covariance of the draws, in coordinates in which the posterior has 0 and I."""
+def moments_of_draws(draw_codes: Callable, *inputs: Any) -> tuple[Tensor, ...] | None:
+    """Mean, covariance and mean size, in coordinates in which the posterior has 0 and I."""
     draws = call(draw_codes, *inputs, DRAWS)
     if draws is None:
         return None
     draws, M = numbers(draws).double(), inputs[1].shape[1]
     if draws.shape != (DRAWS, M):
         raise CheckFailed(misfit(draws, torch.empty(DRAWS, M)))
+    if draws.isnan().any():
+        raise CheckFailed(
+            "NaN among the draws: the root of each entry is not the root of a matrix."
+        )
+    if len(draws.unique(dim=0)) > 1:
+        few, again = (numbers(call(draw_codes, *inputs, 5)) for _ in range(2))
+        if torch.equal(few, again):
+            raise CheckFailed("Each call gives the same draws: is there a seed inside?")
     mean, cov = posterior_of(*(x.double() if torch.is_tensor(x) else x for x in inputs))
     draws = (draws - mean) @ torch.linalg.cholesky(cov).inverse().T
-    return draws.mean(0), draws.T.cov()
+    return draws.mean(0), draws.T.cov(), draws.abs().mean(0)
 
 
 def within_noise(measured: Tensor, right: Tensor) -> bool:
@@ -781,23 +877,30 @@ def within_noise(measured: Tensor, right: Tensor) -> bool:
         (torch.randn(4), torch.randn(4, 3), torch.randn(4), 2.0),
     ],
     ask=moments_of_draws,
-    parts=("mean of the draws", "covariance of the draws"),
+    parts=("mean of the draws", "covariance of the draws", "size of the draws"),
     close=within_noise,
 )
 def draw_codes(x, W, mu, var):
     mean, cov = posterior_of(x, W, mu, var)
     F = torch.linalg.cholesky(cov)
     root, I = F.inverse(), eye(len(cov))
-    squared, turned, alone = (
-        root @ C @ root.T for C in (cov @ cov, F.T @ F, cov.diagonal().diag())
+    squared, turned, alone, precise = (
+        root @ C @ root.T for C in (cov @ cov, F.T @ F, cov.diagonal().diag(), cov.inverse())
     )
-    return (0 * mean, I), {
-        "The noise is missing, or all draws share one.": (None, 0 * I),
-        "Noise times the covariance; its root F belongs there.": (None, squared),
-        "F or its transpose? Here each *row* of noise is multiplied.": (None, turned),
-        "The entries of z must vary together, as cov says.": (None, alone),
-        "The noise is right, but the mean of the posterior is missing.": (-root @ mean, I),
-        "Those are draws from the prior: x has told nothing.": (-root @ mean, root @ root.T),
+    shift, size = root @ (posterior_of(x, W, 0 * mu, var)[0] - mean), 0 * mean + 1
+    uniform = 0.75**0.5 * size  # of variance 1
+    return (0 * mean, I, math.sqrt(2 / math.pi) * size), {
+        "The noise is missing, or all draws share one.": (None, 0 * I, None),
+        "Noise times the covariance; its root F belongs there.": (None, squared, None),
+        "F or its transpose? Here each *row* of noise is multiplied.": (None, turned, None),
+        "The entries of z must vary together, as cov says.": (None, alone, None),
+        "The noise is right, but the mean of the posterior is missing.": (-root @ mean, I, None),
+        "Those are draws from the prior: x has told nothing.": (-root @ mean, root @ root.T, None),
+        "The noise is right; the mean has the wrong sign.": (-2 * root @ mean, I, None),
+        "The noise is right; the mean lacks `mu`.": (shift, I, None),
+        "That is the root of the precision; F is one of the covariance.": (None, precise, None),
+        "The noise is uniform on [0, 1], not standard normal.": (size / 2, I / 12, None),
+        "Mean and covariance are right, but the noise is not normal.": (0 * mean, I, uniform),
     }
 
 
@@ -813,12 +916,21 @@ def information(W, var):
     M, half_log = W.shape[1], math.log(var) / 2
     _, cov = posterior_of(W[:, 0], W, W[:, 0], var)
     right = -torch.logdet(cov) / 2  # H(z) - H(z|x): log|I| is 0
+    A = W.T @ W + var * eye(M)
     return right, {
         "The factor ½ is missing.": 2 * right,
         "H(x|z) is missing: with much noise x tells little about z.": right + M * half_log,
         "M or D? A has M eigenvalues.": right + (M - len(W)) * half_log,
         "One log sigma^2 for each of the M latents.": right + (M - 1) * half_log,
-        "`var` is sigma squared already.": right - M * half_log,
+        "log sigma^2 counts twice: `var` is sigma squared already, and ½ is for both terms.": (
+            right - M * half_log
+        ),
+        "C is D x D; the formula has A, which is M x M.": right + (len(W) - M) * half_log,
+        "A consists of two terms; the noise is missing.": torch.logdet(W.T @ W) / 2 - M * half_log,
+        "|A| without its logarithm.": torch.det(A) / 2 - M * half_log,
+        "That is H(x) alone; H(x|z) is still to be taken away.": (
+            right + len(W) * (half_log + math.log(2 * math.pi * math.e) / 2)
+        ),
         "A sign: more noise must mean less information.": right + 2 * M * half_log,
         "In bits; the text asks for nats.": right / math.log(2),
     }
@@ -844,6 +956,14 @@ def hidden_covariance(W_h, W_s, var):
         "That is the covariance of x_h before anything is seen.": C_hh,
         "A belongs to what is *seen*: build it from W_s.": own,
         "`var` is sigma squared already.": C_hh - known + (var - 1) * noise,
+        "A is built from all rows, as if x_h had been seen.": (
+            var * W_h @ (A + W_h.T @ W_h).inverse() @ W_h.T + noise
+        ),
+        "`+ var` changes every entry; the noise of two pixels has no covariance.": (
+            C_hh - known - noise + var
+        ),
+        "That is what x_s explains; the rest is asked for.": known,
+        "A sign: who has seen x_s cannot be less sure.": C_hh + known,
     }
 
 
@@ -879,6 +999,7 @@ def cross_entropy_of_normals(mu_q, std_q, mu_p, std_p):
     q, p = (mu_q, std_q), (mu_p, std_p)
     right, h_q, h_p = coded(*q, *p), coded(*q, *q), coded(*p, *p)
     kl, reverse = right - h_q, coded(*p, *q) - h_p
+    logs = [Normal(mu, (std / 2).exp()) for mu, std in (q, p)]  # stds taken for log variances
     return right, {
         "That is the KL divergence alone, the surcharge: the code words themselves cost, too.": kl,
         "That is the entropy of q alone; p has no part in it.": h_q,
@@ -891,6 +1012,15 @@ def cross_entropy_of_normals(mu_q, std_q, mu_p, std_p):
         "That is in bits, the text asks for nats.": right / math.log(2),
         "A standard deviation was taken for a variance, or the other way round.": (
             coded(mu_q, std_q**2, mu_p, std_p**2)
+        ),
+        "That KL function takes log variances; these are standard deviations.": (
+            h_q + kl_divergence(*logs)
+        ),
+        "The price of the middle of q only: z spreads about it, and that costs, too.": (
+            -Normal(mu_p, std_p).log_prob(mu_q)
+        ),
+        "In the squared part of -log p, a σ stands where σ² belongs.": (
+            h_p - 0.5 + (std_q + (mu_q - mu_p) ** 2) / (2 * std_p)
         ),
     }
 
@@ -923,6 +1053,10 @@ def colleagues_beta(D, M, sigma):
         ),
         "Her error is a mean over the D pixels, the log-likelihood is a sum.": beta / D,
         "Her KL is averaged over the M latents, ours is summed.": beta * M,
+        "A mean over M latents makes the KL smaller, not larger.": beta * M**2,
+        "As if -log p(x|z) were the squared error, without a factor before it.": 2 * D / M,
+        "That is what a nat of KL costs her. What does a nat of -log p(x|z) cost?": 2 / M,
+        "// cuts off what comes after the point.": math.floor(beta),
     }
 
 
@@ -958,6 +1092,12 @@ def linear_decoder():
         "gap_there: that is the KL to the prior; the gap is the KL to the posterior.": (
             (None, None, to_prior)
         ),
+        "best_mu: differentiating (x - wμ)² leaves a factor w in front of x, too.": (
+            (3 / 5, None, None)
+        ),
+        "best_mu and best_var have changed places.": (var, mu, None),
+        "best_var: in the variance of wz, w is squared.": (None, 1 / (1 + 2), None),
+        "gap_there: that is x - wμ; the gap is log p(x) less the ELBO.": (None, None, 3 - 2 * mu),
     }
 
 
@@ -993,6 +1133,12 @@ def upper_bound_and_excess(q, prior, lik, posterior):
         "The excess compares the posterior with q, not with the prior.": (
             (None, kl_divergence(posterior_, prior_))
         ),
+        "The excess is what the bound has beyond log p(x), not log p(x) itself.": (None, log_px),
+        "The excess is in that average already; you added it once more.": (upper + excess, None),
+        "The bound averages logarithms; that is the logarithm of an average.": (
+            ((posterior * prior * lik / q).sum().log(), None)
+        ),
+        "log q(z) is subtracted, not q(z).": (posterior @ (log_joint - q), None),
         "The excess has the wrong sign: the bound lies above log p(x).": (None, -excess),
         "Those are bits, the text asks for nats.": (upper / math.log(2), excess / math.log(2)),
     }
@@ -1033,6 +1179,16 @@ def laplace_from_uniform(u, mu, scale):
             mu - scale * torch.log(2 - 2 * u)
         ),
         "That is the logistic density.": mu + scale * torch.logit(u),
+        "That is a Gaussian draw: its F⁻¹, not Laplace's.": mu + scale * torch.special.ndtri(u),
+        "√2 turns the scale into the standard deviation; z stretches with the scale.": (
+            mu + math.sqrt(2) * scale * eps
+        ),
+        "The two branches have changed places: which of them holds where u < ½?": (
+            mu + scale * torch.where(u > 0.5, (2 * u).log(), -(2 - 2 * u).log())
+        ),
+        "That is the density, with u put in for z; asked for is the z that belongs to u.": (
+            torch.exp(-(u - mu).abs() / scale) / (2 * scale)
+        ),
     }
 
 
@@ -1060,6 +1216,10 @@ def dz_drate_implicit(z, rate):
         "That is the derivative of the mean, 1/λ; each draw moves by its own amount.": (
             -1 / rate**2
         ),
+        "Divided by λ once more than the density says.": -z / rate**2,
+        "The exponential is lost on one side of the fraction.": -z * survival / rate,
+        "Above, F is differentiated by λ, not by z.": -torch.ones_like(z),
+        "F itself is divided; the formula has its derivative by λ.": -F / (rate * survival),
     }
 
 
@@ -1083,6 +1243,13 @@ def leave_one_out_mean(f):
         "That is the sum of the others, not yet their mean.": others * (L - 1),
         "The draw itself is still in the sum.": f.sum() / (L - 1) * every,
         "That is f minus the baseline; asked for is the baseline.": f - others,
+        "That is f minus the mean over all; asked for is a mean, of the others.": f - f.mean(),
+        "A draw is left out of the sum; you took it off the mean.": f.mean() - f,
+        "You took the draw off the mean, and divided then: it belongs to the sum.": (
+            (f.mean() - f) / (L - 1)
+        ),
+        "Brackets: only the draw is divided, not the difference.": f.sum() - f / (L - 1),
+        "Brackets: the 1 is taken off the quotient.": (f.sum() - f) / L - 1,
     }
 
 
@@ -1108,6 +1275,13 @@ def variance_of_dstd(mu, std):
         "Where is the part of σε²?": 4 * mu**2,
         "That is the mean, 2σ, not the variance.": 2 * std,
         "That is the standard deviation, the root of the variance.": right.sqrt(),
+        "μ is squared in a variance.": 4 * mu + 8 * std**2,
+        "ε and ε² are uncorrelated: no term has both μ and σ.": right + 8 * mu * std,
+        "The mean is squared before it is subtracted.": right + 4 * std**2 - 2 * std,
+        "Whose variance is 1, whose is 2? You have swapped ε and ε².": 8 * mu**2 + 4 * std**2,
+        "That is the score function's variance, from section 6.": (
+            mu**4 / std**2 + 14 * mu**2 + 15 * std**2
+        ),
     }
 
 
@@ -1115,7 +1289,8 @@ def function_and_number(answer: Any, inputs: Tensor) -> Any:
     """What the function gives for each of the inputs, and the number."""
     if not isinstance(answer, tuple | list) or len(answer) != 2:
         return answer(inputs[0]) if callable(answer) else answer
-    return torch.stack([torch.as_tensor(call(answer[0], x)) for x in inputs]), answer[1]
+    name = "pathwise_variance_of_sine"
+    return torch.stack([numbers(call(answer[0], x), name) for x in inputs]), answer[1]
 
 
 @exercise(
@@ -1151,6 +1326,17 @@ def pathwise_variance_of_sine(ks):
             (variance(lambda k, eps: torch.sin(k * eps) * eps), None)
         ),
         "crossing: that is k², not k.": (None, 1.1090**2),
+        "crossing: at k = 0 both variances are 0; they meet once more.": (None, 0.0),
+        "crossing: 1 leaves out the exponentials, which are not small there.": (None, 1.0),
+        "cos² has the double angle: (2k)² / 2, and the ½ is lost.": (
+            (ks**2 * (1 + torch.exp(-4 * ks**2)) / 2 - squared_mean, None)
+        ),
+        "k² stands in front of the squared mean, too: brackets.": (
+            (square - torch.exp(-(ks**2)), None)
+        ),
+        "That is the variance of f, not of its slope.": (
+            (variance(lambda k, eps: torch.sin(k * eps)), None)
+        ),
     }
 
 
@@ -1172,8 +1358,24 @@ def kl_per_dimension(mu, log_var):
         "Summed over the images; the text asks for their mean.": kl.sum(0),
         "One number per image: average over the images, keep the latents apart.": kl.mean(1),
         "The factor ½ is missing.": 2 * kl.mean(0),
-        "exp(log_var) is the variance itself; no square, no doubling.": (
+        "exp(log_var) was taken for the standard deviation; it is the variance.": (
             0.5 * (mu**2 + (2 * log_var).exp() - 1 - 2 * log_var).mean(0)
+        ),
+        "One number in all: `kl_to_standard_normal` sums over the latents before you average.": (
+            kl.sum(1).mean()
+        ),
+        "Summed over the latents; keep them apart, and average over the images.": kl.sum(1),
+        "exp(log_var / 2) was taken for the variance; it is the standard deviation.": (
+            0.5 * (mu**2 + (log_var / 2).exp() - 1 - log_var).mean(0)
+        ),
+        "The sign of the logarithm: with it, a narrow q would cost nothing.": (
+            (kl + log_var).mean(0)
+        ),
+        "The other direction: asked for is the KL from q to the prior.": (
+            kl_divergence(Normal(0.0, 1.0), Normal(mu, (log_var / 2).exp())).mean(0)
+        ),
+        "First the KL of each image, then the average, not the KL of averages.": (
+            0.5 * (mu.mean(0) ** 2 + log_var.mean(0).exp() - 1 - log_var.mean(0))
         ),
     }
 
@@ -1205,6 +1407,10 @@ def colleague_loss(log_lik, kl):
         "A loss must fall when log_lik rises: check its sign.": price - error,
         "A loss must rise with the KL: check its sign.": error - price,
         "That is something to maximise; a loss is minimised.": -error - price,
+        "// cuts off what comes after the point.": error + 39 * kl,
+        "That is β alone; asked for is the loss that it is part of.": 784 / 20,
+        "len(log_lik) counts the images, not the pixels.": error + len(kl) / 20 * kl,
+        "A mean divides by the number of terms, it does not multiply.": 784 * error + 20 * kl,
     }
 
 
@@ -1226,6 +1432,7 @@ def floor_of_half_grey():
         "Only one of the two terms, or a ½ too many.": least / 2,
         "Each term has its factor, a and 1 - a.": 2 * least,
         "One pixel is asked for, not all 784.": 784 * least,
+        "That is section 5's floor, of whole images; here it is one pixel.": 45.53,
         "That is a logarithm to base 10; `log` here is the natural one.": least / math.log(10),
     }
 
@@ -1263,6 +1470,14 @@ def price_of_a_diagonal_q(A):
         "All entries of A were counted, not only the diagonal.": (
             (A.abs().log().sum() - log_det) / 2
         ),
+        "All of A is in the logarithm: off the diagonal there is 0, or less.": (
+            (A.log().sum() - log_det) / 2
+        ),
+        "Only log |A|: the part of the diagonal is missing.": log_det / 2,
+        "Where are the logarithms? The two products differ by more.": (
+            (diagonal.prod() - log_det.exp()) / 2
+        ),
+        "1 / A_ii is q's variance; the formula has A_ii itself.": (-logs - log_det) / 2,
     }
 
 
@@ -1279,8 +1494,9 @@ def codes_with(means: list, variances: list, B: int) -> tuple[Tensor]:
     6,
     "units that vary a little less and a little more than the limit, about any centre",
     lambda: [
-        codes_with([0.0, 2.0, -1.0, 0.0, 3.0, 0.0], [4.0, 0.0, 0.0025, 0.04, 0.007, 0.014], 500),
-        codes_with([-2.0, 0.0, 1.0], [0.0, 0.02, 0.3], 400),
+        codes_with([0.0, 2.0, 1.0, 0.0, 3.0, 0.0], [4.0, 0.0, 0.0025, 0.04, 0.007, 0.014], 500),
+        codes_with([2.0, 0.0, 1.0, 0.004], [0.0, 0.02, 0.3, 0.00005], 400),
+        codes_with([0.0, 0.0, 0.0], [0.0025, 0.00005, 1.0], 200),
         codes_with([1.0, 0.5], [0.0081, 1.0], 300),
     ],
 )
@@ -1302,6 +1518,19 @@ def active_units(mu):
             var + mean**2 > 0.01
         ),
         "The mean of a unit says nothing. How much does it vary?": mean.abs() > 0.01,
+        "The mean of |μ| says how far from 0, not how much a unit varies.": (
+            mu.abs().mean(0) > 0.01
+        ),
+        "One image far from 0 is not enough: how much do all of them vary?": (
+            (mu.abs() > 0.01).any(0)
+        ),
+        "The limit holds for the variance; you compared the range, largest less smallest.": (
+            mu.amax(0) - mu.amin(0) > 0.01
+        ),
+        "Another limit: 0.01 for the variance is 0.1 for the standard deviation.": var > 0.1,
+        "Those are the numbers of the active units; asked for is yes or no for each.": (
+            (var > 0.01).nonzero().squeeze()
+        ),
     }
 
 
@@ -1338,6 +1567,10 @@ def direction(codes, has):
         "Medians, where means are asked for.": (
             codes[has].median(0).values - codes[~has].median(0).values
         ),
+        "The two means were added.": 2 * neither + right,
+        "As whole numbers, `has` picks the rows 0 and 1; keep its truth values.": (
+            codes[has.long()].mean(0) - codes[(~has).long()].mean(0)
+        ),
     }
 
 
@@ -1358,6 +1591,9 @@ def expected_square(t, M):
         "Only z_0's part, without z_1's.": M * (1 - t) ** 2,
         "That is a length; asked for is its square.": math.sqrt(right),
         "The number of dimensions comes in once, not squared.": M * right,
+        "That is the least value, at t = ½; asked for is the formula for every t.": M / 2,
+        "Two independent draws have no cross term.": right + M * t * (1 - t),
+        "Brackets: M multiplies both squares.": (1 - t) ** 2 + M * t**2,
     }
 
 
@@ -1386,6 +1622,22 @@ def without(u, w):
         "The direction is right, the length is not: no need to make it 1.": right / right.norm(),
         "All of w is taken off, whether u has it or not.": u - w,
         "u · w is one number: multiply entry by entry, then add up.": u - u * w,
+        "Entry by entry nothing is left: u · w and w · w are one number each.": (
+            u - u * w / (w * w) * w
+        ),
+        "Brackets: Python reads / w @ w from the left, and divides by w.": (
+            u - (u @ w) / w @ w * w
+        ),
+        "Brackets: / w @ w divides by w and then multiplies.": u - w * (u @ w) / w @ w,
+        "The same number is taken off every entry: where is the direction of w?": (
+            u - (u @ w) / (w @ w)
+        ),
+        "The cosine does not know how long u and w are.": (
+            u - torch.cosine_similarity(u, w, dim=0) * w
+        ),
+        "What is left may be shorter than u: no need to stretch it again.": (
+            right / right.norm() * u.norm()
+        ),
     }
 
 
@@ -1403,7 +1655,9 @@ def without(u, w):
     ],
 )
 def gaps(information, entropy):
-    *_, second, best = information.sort(dim=0).values
+    ascending = information.sort(dim=0).values
+    by_row = information.sort(descending=True).values
+    second, best = ascending[-2:]
     *_, second_factor, best_factor = information.T.sort(dim=0).values
     return (best - second) / entropy, {
         "Not yet divided by the entropy of the factor.": best - second,
@@ -1427,5 +1681,21 @@ def gaps(information, entropy):
         "Best and second best were added.": (best + second) / entropy,
         "One number for all; asked for is one for each factor.": (
             ((best - second) / entropy).mean()
+        ),
+        "`sort` begins with the smallest: those are the two worst units.": (
+            (ascending[0] - ascending[1]) / entropy
+        ),
+        "`kthvalue` counts from the smallest.": (best - ascending[1]) / entropy,
+        "Sorted along the last axis, the factors; the units are on axis 0.": (
+            (by_row[0] - by_row[1]) / entropy
+        ),
+        "Where two units share the best place, both were struck out; their gap is 0.": (
+            (best - torch.where(information == best, 0.0, information).amax(0)) / entropy
+        ),
+        "The best minus all the others; the gap is to the second best alone.": (
+            (2 * best - information.sum(0)) / entropy
+        ),
+        "Each factor has its own entropy; you divided by their sum.": (
+            (best - second) / entropy.sum()
         ),
     }

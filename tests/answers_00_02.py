@@ -62,6 +62,16 @@ def away_from_what_is_seen(classifier, x, target, epsilon):
     return attack(lambda g, e: -e * g.sign())(classifier, x, 1 - seen, epsilon)
 
 
+def away_from_what_is_seen_now(classifier, x, target, epsilon):
+    return attack(lambda g, e: -e * g.sign())(classifier, x, classifier(x).argmax(1), epsilon)
+
+
+def up_the_logit(classifier, x, target, epsilon):
+    x = x.detach().requires_grad_()
+    classifier(x).gather(1, target[:, None]).sum().backward()
+    return (x + epsilon * x.grad.sign()).clamp(0, 1).detach()
+
+
 def without_clamp(classifier, x, target, epsilon):
     x = x.detach().requires_grad_()
     (g,) = torch.autograd.grad(log_prob_of_class(classifier, x, target).sum(), x)
@@ -71,6 +81,10 @@ def without_clamp(classifier, x, target, epsilon):
 def ring_by_matrix(J):
     T = np.array([[math.exp(J), 1.0], [1.0, math.exp(J)]])
     return np.trace(np.linalg.matrix_power(T, 4))
+
+
+def ring_matrix(agreeing):
+    return torch.tensor([[agreeing, 1.0], [1.0, agreeing]], dtype=torch.float64)
 
 
 def variances_by_loop(r, x, mu):
@@ -137,7 +151,15 @@ def draws_by_eigenvectors(x, W, mu, var, n):
 
 def draws_by_numpy(x, W, mu, var, n):
     mean, cov = posterior(x[None], W, mu, var)
-    return np.random.default_rng(3).multivariate_normal(mean[0].numpy(), cov.numpy(), n)
+    return np.random.multivariate_normal(mean[0].numpy(), cov.numpy(), n)
+
+
+def draws_by_loop(x, W, mu, var, n):
+    mean, cov = posterior(x[None], W, mu, var)
+    F, z = torch.linalg.cholesky(cov), torch.zeros(n, W.shape[1])
+    for i in range(n):
+        z[i] = mean[0] + F @ torch.randn(W.shape[1])
+    return z
 
 
 def draws(rule):
@@ -195,6 +217,7 @@ RIGHT = {
         ring_by_matrix,
         lambda J: 2 * math.exp(4 * J) + 12 * math.exp(2 * J) + 2,
         lambda J: 2 * torch.exp(4 * J) + 12 * torch.exp(2 * J) + 2,
+        lambda J: 2 * (4 * J).exp() + 12 * (2 * J).exp() + 2,
     ],
     "best_variances": [
         variances_by_loop,
@@ -251,14 +274,22 @@ RIGHT = {
         lambda W, var: torch.sqrt(torch.einsum("dm,dm->d", W, W) + var),
         lambda W, var: np.sqrt(np.sum(W.numpy() ** 2, axis=1) + var),
         lambda W, var: torch.tensor([math.sqrt(float(w @ w) + var) for w in W]),
+        lambda W, var: torch.hypot(W.norm(dim=1), var.sqrt()),
+        lambda W, var: (W @ W.T + var * torch.eye(len(W))).diagonal().sqrt(),
     ],
     "two_pixels": [
         (3, 1, 0.333, 3),
         [torch.tensor(3.0), torch.tensor([1.0]), np.float64(1 / 3), torch.tensor([[3.0]])],
         torch.tensor([3.0, 1.0, 1 / 3, 3.0]),
         numbers(variance=0.33),
+        numbers(variance=np.float32(0.333)),
     ],
-    "draw_codes": [draws_by_distribution, draws_by_eigenvectors, draws_by_numpy],
+    "draw_codes": [
+        draws_by_distribution,
+        draws_by_eigenvectors,
+        draws_by_numpy,
+        draws_by_loop,
+    ],
     "information": [
         information_by_entropies,
         lambda W, var: torch.log1p(torch.linalg.svdvals(W) ** 2 / var).sum() / 2,
@@ -283,6 +314,8 @@ WRONG = {
         "Check a sign": lambda log_p, D: (D * math.log(256) + log_p) / (D * math.log(2)),
         "Only one of the D": lambda log_p, D: (math.log(256) - log_p) / (D * math.log(2)),
         "the whole image": lambda log_p, D: (D * math.log(256) - log_p) / math.log(2),
+        "not 255 x": lambda log_p, D: (D * math.log(255) - log_p) / (D * math.log(2)),
+        "256 times as wide": lambda log_p, D: -(D * math.log(256) + log_p) / (D * math.log(2)),
     },
     "targeted": {
         "you go down": attack(lambda g, e: -e * g.sign()),
@@ -290,6 +323,10 @@ WRONG = {
         "the class that is seen": away_from_what_is_seen,
         "in one direction": attack(lambda g, e: e * g.sum(0).sign()),
         "Nothing moved": lambda classifier, x, target, epsilon: x,
+        "You go away": away_from_what_is_seen_now,
+        "for the whole image": attack(lambda g, e: e * g / g.norm(dim=1, keepdim=True)),
+        "no log-probability": up_the_logit,
+        "It returns 2 things": lambda *given: (sign_step(*given), given[1]),
         "more than epsilon": attack(lambda g, e: 2 * e * g.sign()),
         "left [0, 1]": without_clamp,
     },
@@ -299,6 +336,11 @@ WRONG = {
         "not exp(-J)": lambda J: (2 * math.cosh(J)) ** 4 + (2 * math.sinh(J)) ** 4,
         "both eigenvalues": lambda J: (math.exp(J) + 1) ** 4,
         "not free": lambda J: 2 * (math.exp(J) + 1) ** 4,
+        "Count again": lambda J: 2 * math.exp(4 * J) + 8 * math.exp(2 * J) + 6,
+        "not eight": lambda J: 2 * math.exp(8 * J) + 12 * math.exp(4 * J) + 2,
+        "entry by entry": lambda J: (ring_matrix(math.exp(J)) ** 4).trace(),
+        "a ring of three pixels": lambda J: ring_matrix(math.exp(J)).matrix_power(3).trace(),
+        "e^J, not J": lambda J: ring_matrix(J).matrix_power(4).trace(),
     },
     "best_variances": {
         "D squares": lambda r, x, mu: (r * squares(x, mu)).sum(0) / r.sum(0),
@@ -311,6 +353,19 @@ WRONG = {
         "Where are the responsibilities": lambda r, x, mu: squares(x, mu).mean(0) / x.shape[1],
         "their squares belong": (
             lambda r, x, mu: (r * squares(x, mu).sqrt()).sum(0) / (x.shape[1] * r.sum(0))
+        ),
+        "weigh together": lambda r, x, mu: (r * squares(x, mu)).sum(0) / x.shape[1],
+        "not from new means": lambda r, x, mu: (
+            (r * squares(x, r.T @ x / r.sum(0)[:, None])).sum(0) / (x.shape[1] * r.sum(0))
+        ),
+        "the number of components": (
+            lambda r, x, mu: (r * squares(x, mu)).sum(0) / (r.shape[1] * r.sum(0))
+        ),
+        "to one component": lambda r, x, mu: torch.stack(
+            [squares(x, mu)[r.argmax(1) == k, k].mean() / x.shape[1] for k in range(len(mu))]
+        ),
+        "not the responsibilities": lambda r, x, mu: (
+            (r[:, :, None] * (x[:, None] - mu)).square().sum((0, 2)) / (x.shape[1] * r.sum(0))
         ),
     },
     "share_explained_by_noise": {
@@ -327,6 +382,21 @@ WRONG = {
         "start from `clean`": lambda clean, attacked, shaken: (
             (clean - shaken).mean() / (shaken - attacked).mean()
         ),
+        "does *not* explain": lambda clean, attacked, shaken: (
+            1 - (clean - shaken).mean() / (clean - attacked).mean()
+        ),
+        "brackets": lambda clean, attacked, shaken: (
+            clean.mean() - shaken.mean() / clean.mean() - attacked.mean()
+        ),
+        "no exp": lambda clean, attacked, shaken: (
+            (clean.exp() - shaken.exp()).mean() / (clean.exp() - attacked.exp()).mean()
+        ),
+        "no absolute values": lambda clean, attacked, shaken: (
+            (clean - shaken).abs().mean() / (clean - attacked).abs().mean()
+        ),
+        "do not cut": lambda clean, attacked, shaken: (
+            (clean - shaken).mean() / (clean - attacked).mean()
+        ).clamp(0, 1),
     },
     "share_explained": {
         "too many": lambda eigenvalues, M: eigenvalues[: M + 1].sum() / eigenvalues.sum(),
@@ -337,6 +407,10 @@ WRONG = {
             lambda eigenvalues, M: (eigenvalues[:M] ** 2).sum() / (eigenvalues**2).sum()
         ),
         "M-th component alone": lambda eigenvalues, M: eigenvalues[M - 1] / eigenvalues.sum(),
+        "not yet a share": lambda eigenvalues, M: eigenvalues[:M].sum(),
+        "two means": lambda eigenvalues, M: eigenvalues[:M].mean() / eigenvalues.mean(),
+        "against lost": lambda eigenvalues, M: eigenvalues[:M].sum() / eigenvalues[M:].sum(),
+        "the *number* of": lambda eigenvalues, M: M / len(eigenvalues),
     },
     "hole_loss": {
         "*observed*": lambda x, x_hat, mask: (mask * (x - x_hat)).square().sum(-1),
@@ -345,12 +419,25 @@ WRONG = {
         "whole batch": lambda x, x_hat, mask: ((1 - mask) * (x - x_hat)).square().sum(),
         "without the square": lambda x, x_hat, mask: ((1 - mask) * (x - x_hat)).abs().sum(-1),
         "(axis 0)": lambda x, x_hat, mask: ((1 - mask) * (x - x_hat)).square().sum(0),
+        "Only x is masked": lambda x, x_hat, mask: ((1 - mask) * x - x_hat).square().sum(1),
+        "the masked image says 0": lambda x, x_hat, mask: (
+            ((1 - mask) * (mask * x - x_hat)).square().sum(1)
+        ),
+        "then sum": lambda x, x_hat, mask: ((1 - mask) * (x - x_hat)).sum(1).square(),
+        "opposite signs": lambda x, x_hat, mask: ((1 - mask) * (x - x_hat)).sum(1),
+        "Not per missing pixel": lambda x, x_hat, mask: (
+            ((1 - mask) * (x - x_hat)).square().sum(1) / (1 - mask).sum(1)
+        ),
     },
     "best_bias": {
         "WV, too, acts": lambda W, V, x_bar: x_bar,
         "put the mean back": lambda W, V, x_bar: -W @ (V @ x_bar),
         "not what it keeps": lambda W, V, x_bar: W @ (V @ x_bar),
         "A sign": lambda W, V, x_bar: x_bar + W @ (V @ x_bar),
+        "Without a bias": lambda W, V, x_bar: torch.zeros_like(x_bar),
+        "the transpose of WV": lambda W, V, x_bar: x_bar - x_bar @ W @ V,
+        "the transpose of W.": lambda W, V, x_bar: x_bar - W @ W.T @ x_bar,
+        "the best one for W": lambda W, V, x_bar: x_bar - W @ torch.linalg.pinv(W) @ x_bar,
     },
     "best_encoder": {
         "orthonormal": lambda W: W.T,
@@ -358,6 +445,9 @@ WRONG = {
         "Scaled columns": lambda W: (W / W.square().sum(0)).T,
         "The wrong way round": lambda W: W @ torch.linalg.inv(W.T @ W),
         "the projection WV": lambda W: W @ torch.linalg.inv(W.T @ W) @ W.T,
+        "entry by entry": lambda W: (W.T @ W) ** -1 @ W.T,
+        "Dividing by one number": lambda W: W.T / W.square().sum(),
+        "You add something": lambda W: torch.linalg.inv(W.T @ W + torch.eye(W.shape[1])) @ W.T,
     },
     "linear_denoiser": {
         "the variance sigma squared": lambda S, sigma: denoiser(
@@ -369,6 +459,20 @@ WRONG = {
             S, sigma, lambda S, s, inverse: inverse
         ),
         "I - G": lambda S, sigma: denoiser(S, sigma, lambda S, s, inverse: s**2 * inverse),
+        "the diagonal only": lambda S, sigma: denoiser(
+            S, sigma, lambda S, s, inverse: S @ torch.linalg.inv(S + s**2)
+        ),
+        "divides entry by entry": lambda S, sigma: denoiser(
+            S, sigma, lambda S, s, inverse: S / (S + s**2 * torch.eye(len(S)))
+        ),
+        "the other matrix": lambda S, sigma: denoiser(
+            S,
+            sigma,
+            lambda S, s, inverse: torch.linalg.inv(S) @ (S + s**2 * torch.eye(len(S))),
+        ),
+        "not all entries": lambda S, sigma: denoiser(
+            S, sigma, None, lambda S, s, G: s**2 * G.sum()
+        ),
         "what G blurs away of x is missing": lambda S, sigma: denoiser(
             S, sigma, None, lambda S, s, G: s**2 * (G @ G.T).trace()
         ),
@@ -389,6 +493,10 @@ WRONG = {
         "sigma squared already": lambda W, var: (W.square().sum(1) + var**2).sqrt(),
         "for each *latent*": lambda W, var: (W.square().sum(0) + var).sqrt(),
         "whatever their sign": lambda W, var: (W.sum(1).square() + var).sqrt(),
+        "no mean": lambda W, var: (W.square().mean(1) + var).sqrt(),
+        "The noise comes once": lambda W, var: (W.square() + var).sum(1).sqrt(),
+        "not only the noise": lambda W, var: np.full(len(W), var**0.5),
+        "the numbers in W scatter": lambda W, var: W.std(dim=1),
     },
     "two_pixels": {
         "what does the noise add": numbers(A_11=2.0),
@@ -396,6 +504,8 @@ WRONG = {
         "the prior pulls": numbers(mean=1.5),
         "makes *surer*": numbers(variance=3.0),
         "that is its root": numbers(variance=0.577),
+        "more digits": numbers(variance=0.3),
+        "before x was seen": numbers(variance=1.0),
         "singular": numbers(det=0.0),
         "the diagonal alone": numbers(det=4.0),
         "between the two diagonals": numbers(det=5.0),
@@ -413,6 +523,29 @@ WRONG = {
             lambda mean, cov, F, n, M: torch.randn(n, M) @ F.T
         ),
         "draws from the prior": lambda x, W, mu, var, n: torch.randn(n, W.shape[1]),
+        "the mean has the wrong sign": draws(
+            lambda mean, cov, F, n, M: -mean + torch.randn(n, M) @ F.T
+        ),
+        "the mean lacks `mu`": lambda x, W, mu, var, n: draws_by_distribution(
+            x, W, torch.zeros_like(mu), var, n
+        ),
+        "the precision": draws(
+            lambda mean, cov, F, n, M: (
+                mean + torch.randn(n, M) @ torch.linalg.cholesky(torch.linalg.inv(cov)).T
+            )
+        ),
+        "uniform on [0, 1]": draws(lambda mean, cov, F, n, M: mean + torch.rand(n, M) @ F.T),
+        "the noise is not normal": draws(
+            lambda mean, cov, F, n, M: mean + (torch.rand(n, M) - 0.5) * 12**0.5 @ F.T
+        ),
+        "a seed inside": draws(
+            lambda mean, cov, F, n, M: (
+                mean + torch.randn(n, M, generator=torch.Generator().manual_seed(1)) @ F.T
+            )
+        ),
+        "NaN among the draws": draws(
+            lambda mean, cov, F, n, M: mean + torch.randn(n, M) @ cov.sqrt()
+        ),
     },
     "information": {
         "The factor ½": lambda W, var: log_A(W, var) - W.shape[1] * math.log(var),
@@ -420,6 +553,14 @@ WRONG = {
         "M or D": lambda W, var: 0.5 * (log_A(W, var) - len(W) * math.log(var)),
         "One log sigma^2": lambda W, var: 0.5 * (log_A(W, var) - math.log(var)),
         "squared already": lambda W, var: 0.5 * (log_A(W, var) - 2 * W.shape[1] * math.log(var)),
+        "C is D x D": lambda W, var: (
+            0.5 * (log_A(W.T, var) - W.shape[1] * math.log(var))  # W.T: W W^T and its noise
+        ),
+        "the noise is missing": lambda W, var: 0.5 * (log_A(W, 0) - W.shape[1] * math.log(var)),
+        "|A| without": lambda W, var: 0.5 * (log_A(W, var).exp() - W.shape[1] * math.log(var)),
+        "That is H(x) alone": lambda W, var: (
+            0.5 * (log_A(W.T, var) + len(W) * math.log(2 * math.pi * math.e))
+        ),
         "A sign": lambda W, var: 0.5 * (log_A(W, var) + W.shape[1] * math.log(var)),
         "In bits": lambda W, var: 0.5 * (log_A(W, var) - W.shape[1] * math.log(var)) / math.log(2),
     },
@@ -438,6 +579,14 @@ WRONG = {
         ),
         "squared already": lambda W_h, W_s, var: (
             var * hidden(W_h, W_s, var)[0] + var**2 * torch.eye(len(W_h))
+        ),
+        "from all rows": lambda W_h, W_s, var: (
+            var * hidden(W_h, torch.cat([W_h, W_s]), var)[0] + var * torch.eye(len(W_h))
+        ),
+        "`+ var` changes": lambda W_h, W_s, var: var * hidden(W_h, W_s, var)[0] + var,
+        "what x_s explains": lambda W_h, W_s, var: W_h @ W_h.T - var * hidden(W_h, W_s, var)[0],
+        "A sign": lambda W_h, W_s, var: (
+            2 * W_h @ W_h.T - var * hidden(W_h, W_s, var)[0] + var * torch.eye(len(W_h))
         ),
     },
 }

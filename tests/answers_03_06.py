@@ -70,6 +70,17 @@ WRONG["cross_entropy_of_normals"] = {
     "A term is missing": lambda m, s, n, t: (  # log 2 pi
         0.5 * math.log(t**2) + (s**2 + (m - n) ** 2) / (2 * t**2)
     ),
+    "takes log variances": lambda m, s, n, t: (
+        Normal(m, s).entropy()
+        + kl_to_standard_normal(((m - n) / (0.5 * t).exp())[None], (s - t)[None])
+    ),
+    "middle of q only": lambda m, s, n, t: -Normal(n, t).log_prob(m),
+    "where σ² belongs": lambda m, s, n, t: (
+        0.5 * math.log(2 * math.pi) + t.log() + (s + (m - n) ** 2) / (2 * t)
+    ),
+    "something else each time": lambda m, s, n, t: (
+        -Normal(n, t).log_prob(Normal(m, s).sample((1000,))).mean()
+    ),
 }
 
 RIGHT["colleagues_beta"] = [
@@ -87,6 +98,10 @@ WRONG["colleagues_beta"] = {
     "acts the wrong way": lambda D, M, sigma: (2 / M) * (D * sigma**2 / 2),
     "a mean over the D pixels": lambda D, M, sigma: (2 / M) / (2 * sigma**2),
     "averaged over the M latents": lambda D, M, sigma: 2 / (2 * sigma**2 / D),
+    "smaller, not larger": lambda D, M, sigma: D * M / sigma**2,
+    "the squared error, without": lambda D, M, sigma: (2 / M) / (1 / D),
+    "costs her": lambda D, M, sigma: 2 / M,
+    "after the point": lambda D, M, sigma: D // (M * sigma**2),
 }
 
 RIGHT["linear_decoder"] = [
@@ -104,6 +119,10 @@ WRONG["linear_decoder"] = {
     "the derivative is zero where": (6, 0.2, 0.0),
     "that is log p(x)": (1.2, 0.2, stats.norm(0, 5**0.5).logpdf(3)),
     "KL to the prior": (1.2, 0.2, 0.5 * (1.2**2 + 0.2 - 1 - math.log(0.2))),
+    "leaves a factor w": (3 / 5, 0.2, 0),
+    "best_mu and best_var": (0.2, 1.2, 0),
+    "w is squared": (1.2, 1 / 3, 0),
+    "that is x - wμ": (1.2, 0.2, 3 - 2 * 1.2),
     "gap_there: Another number": (1.2, 0.2, 0.5),
     "Expected 3 results": (1.2, 0.2),
 }
@@ -175,6 +194,22 @@ WRONG["upper_bound_and_excess"] = {
         (posterior * (prior * lik / q).log2()).sum(),
         (posterior * (posterior / q).log2()).sum(),
     ),
+    "beyond log p(x)": lambda q, prior, lik, posterior: (
+        averaged(posterior, (prior * lik).log(), q)[0],
+        (prior * lik).sum().log(),
+    ),
+    "added it once more": lambda q, prior, lik, posterior: (
+        (posterior * (prior * lik / q).log()).sum() + (posterior * (posterior / q).log()).sum(),
+        (posterior * (posterior / q).log()).sum(),
+    ),
+    "logarithm of an average": lambda q, prior, lik, posterior: (
+        math.log((posterior * prior * lik / q).sum()),
+        0.0,
+    ),
+    "not q(z)": lambda q, prior, lik, posterior: (
+        (posterior * ((prior * lik).log() - q)).sum(),
+        (posterior * (posterior / q).log()).sum(),
+    ),
     "the upper bound: Expected one number": lambda q, prior, lik, posterior: (
         posterior * (prior * lik / q).log(),
         posterior * (posterior / q).log(),
@@ -196,6 +231,9 @@ RIGHT["laplace_from_uniform"] = [
         u < 0.5, mu + scale * torch.log(2 * u), mu - scale * torch.log(2 * (1 - u))
     ),
     lambda u, mu, scale: stats.laplace(mu, scale).ppf(u.numpy()),
+    lambda u, mu, scale: np.where(
+        u < 0.5, mu + scale * np.log(2 * u), mu - scale * np.log(2 - 2 * u)
+    ),
     lambda u, mu, scale: (
         mu
         + scale
@@ -222,6 +260,13 @@ WRONG["laplace_from_uniform"] = {
     "Laplace has two sides": lambda u, mu, scale: mu - scale * torch.log(1 - u),
     "logistic": lambda u, mu, scale: mu + scale * (u.log() - (1 - u).log()),
     "the other branch": lambda u, mu, scale: mu - scale * torch.log(1 - 2 * (u - 0.5)),
+    "Gaussian draw": lambda u, mu, scale: Normal(mu, scale).icdf(u),
+    "stretches with the scale": lambda u, mu, scale: Laplace(mu, 2**0.5 * scale).icdf(u),
+    "branches have changed": lambda u, mu, scale: torch.where(
+        u > 0.5, mu + scale * torch.log(2 * u), mu - scale * torch.log(2 * (1 - u))
+    ),
+    "That is the density,": lambda u, mu, scale: Laplace(mu, scale).log_prob(u).exp(),
+    "something else each time": lambda u, mu, scale: Laplace(mu, scale).sample(u.shape),
 }
 
 
@@ -252,6 +297,12 @@ WRONG["dz_drate_implicit"] = {
     ),
     "with all its factors": lambda z, rate: -z * rate,
     "derivative of the mean": lambda z, rate: -1 / rate.square(),
+    "λ once more": lambda z, rate: -z / rate**2,
+    "exponential is lost": lambda z, rate: -z * torch.exp(-rate * z) / rate,
+    "by λ, not by z": lambda z, rate: -rate * torch.exp(-rate * z) / (rate * torch.exp(-rate * z)),
+    "F itself is divided": lambda z, rate: (
+        -(1 - torch.exp(-rate * z)) / (rate * torch.exp(-rate * z))
+    ),
 }
 
 
@@ -275,6 +326,12 @@ WRONG["leave_one_out_mean"] = {
     "not yet their mean": lambda f: f.sum() - f,
     "still in the sum": lambda f: f.sum() / (len(f) - 1) * torch.ones_like(f),
     "f minus the baseline": lambda f: f - (f.sum() - f) / (len(f) - 1),
+    "f minus the mean over all": lambda f: f - f.mean(),
+    "you took it off the mean": lambda f: f.mean() - f,
+    "and divided then": lambda f: (f.mean() - f) / (len(f) - 1),
+    "only the draw is divided": lambda f: f.sum() - f / (len(f) - 1),
+    "the 1 is taken off": lambda f: (f.sum() - f) / len(f) - 1,
+    "right for `f` of shape (4,)": lambda f: (f.sum() - f) / 3,
 }
 
 
@@ -302,6 +359,14 @@ WRONG["variance_of_dstd"] = {
     "part of σε²": lambda mu, std: 4 * mu**2,
     "That is the mean, 2σ": lambda mu, std: 2 * std,
     "the root of the variance": lambda mu, std: (4 * mu**2 + 8 * std**2) ** 0.5,
+    "μ is squared": lambda mu, std: 4 * mu + 8 * std**2,
+    "uncorrelated": lambda mu, std: 4 * mu**2 + 8 * mu * std + 8 * std**2,
+    "before it is subtracted": lambda mu, std: 4 * mu**2 + 12 * std**2 - 2 * std,
+    "swapped": lambda mu, std: 8 * mu**2 + 4 * std**2,
+    "from section 6": lambda mu, std: mu**4 / std**2 + 14 * mu**2 + 15 * std**2,
+    "something else each time": lambda mu, std: (
+        2 * (mu + std * (eps := torch.randn(10_000))) * eps
+    ).var(),
 }
 
 
@@ -350,6 +415,14 @@ WRONG["pathwise_variance_of_sine"] = {
     "The ½ of cos²": of_sine(lambda k: k**2 * (1 + math.exp(-2 * k**2) - math.exp(-(k**2)))),
     "That is the score function's": of_sine(score_variance),
     "crossing: that is k²": (sine_variance, CROSSING**2),
+    "they meet once more": (sine_variance, 0),
+    "leaves out the exponentials": (sine_variance, 1),
+    "the ½ is lost": of_sine(lambda k: k**2 * (0.5 * (1 + np.exp(-4 * k**2)) - np.exp(-(k**2)))),
+    "squared mean, too": of_sine(
+        lambda k: k**2 * (0.5 * (1 + np.exp(-2 * k**2))) - np.exp(-(k**2))
+    ),
+    "variance of f,": of_sine(lambda k: 0.5 * (1 - np.exp(-2 * k**2))),
+    "pathwise_variance_of_sine: It returns nothing": of_sine(lambda k: None),
     "crossing: Another number": (sine_variance, 1.3),
     "Expected 2 results": (sine_variance,),
 }
@@ -382,10 +455,18 @@ RIGHT["kl_per_dimension"] = [
 WRONG["kl_per_dimension"] = {
     "Summed over the images": lambda mu, v: -0.5 * (1 + v - mu**2 - v.exp()).sum(0),
     "One number per image": lambda mu, v: 0.5 * (mu**2 + v.exp() - 1 - v).mean(1),
+    "One number in all": lambda mu, v: kl_to_standard_normal(mu, v).mean(0),
+    "Summed over the latents": lambda mu, v: kl_to_standard_normal(mu, v),
+    "taken for the variance": lambda mu, v: 0.5 * (mu**2 + (0.5 * v).exp() - 1 - v).mean(0),
+    "sign of the logarithm": lambda mu, v: 0.5 * (mu**2 + v.exp() - 1 + v).mean(0),
+    "other direction": lambda mu, v: kl_divergence(
+        Normal(0.0, 1.0), Normal(mu, (0.5 * v).exp())
+    ).mean(0),
+    "the KL of averages": lambda mu, v: 0.5 * (mu.mean(0) ** 2 + v.mean(0).exp() - 1 - v.mean(0)),
     "The factor ½": lambda mu, v: (mu**2 + v.exp() - 1 - v).mean(0),
-    "is the variance itself": lambda mu, v: (
-        0.5 * (mu**2 + v.exp().square() - 1 - v.exp().square().log()).mean(0)
-    ),
+    "taken for the standard deviation": lambda mu, v: kl_divergence(
+        Normal(mu, v.exp()), Normal(0.0, 1.0)
+    ).mean(0),
     "the sign is not": lambda mu, v: 0.5 * (1 + v - mu**2 - v.exp()).mean(0),
 }
 
@@ -406,6 +487,10 @@ WRONG["colleague_loss"] = {
     "when log_lik rises": lambda log_lik, kl: log_lik + 39.2 * kl,
     "rise with the KL": lambda log_lik, kl: -log_lik - 39.2 * kl,
     "something to maximise": lambda log_lik, kl: log_lik - 39.2 * kl,
+    "after the point": lambda log_lik, kl: -log_lik + 784 // 20 * kl,
+    "That is β alone": lambda log_lik, kl: 784 / 20,
+    "counts the images": lambda log_lik, kl: -log_lik + len(log_lik) / 20 * kl,
+    "does not multiply": lambda log_lik, kl: -784 * log_lik + 20 * kl,
 }
 
 RIGHT["floor_of_half_grey"] = [0.69, np.log(2), torch.tensor(2.0).log(), Fraction(693, 1000)]
@@ -417,6 +502,7 @@ WRONG["floor_of_half_grey"] = {
     "Only one of the two terms": -0.5 * math.log(0.5),
     "Each term has its factor": -2 * math.log(0.5),
     "not all 784": 784 * math.log(2),
+    "section 5's floor": 45.53,
     "base 10": math.log10(2),
 }
 
@@ -455,12 +541,17 @@ WRONG["price_of_a_diagonal_q"] = {
     "inverse of A": lambda A: 0.5 * (A.inverse().diag().log().sum() - A.inverse().logdet()),
     "not its eigenvalues": lambda A: 0.5 * (torch.linalg.eigvalsh(A).log().sum() - A.logdet()),
     "only the diagonal": lambda A: 0.5 * (A.abs().log().sum() - A.logdet()),
+    "All of A is in": lambda A: 0.5 * (A.log().sum() - A.logdet()),
+    "Only log |A|": lambda A: 0.5 * A.logdet(),
+    "Where are the logarithms": lambda A: 0.5 * (A.diagonal().prod() - A.det()),
+    "is q's variance": lambda A: 0.5 * ((1 / A.diagonal()).log().sum() - A.logdet()),
 }
 
 # --- 06 ---
 
 RIGHT["active_units"] = [
     lambda mu: mu.std(dim=0) > 0.1,
+    lambda mu: (mu**2).mean(0) - mu.mean(0) ** 2 > 0.01,
     lambda mu: [np.var(column) > 0.01 for column in mu.numpy().T],
     lambda mu: (mu - mu.mean(0)).pow(2).mean(0).gt(0.01),
     lambda mu: torch.cov(mu.T.double()).reshape(mu.shape[1], -1).diagonal() > 0.01,
@@ -475,6 +566,11 @@ WRONG["active_units"] = {
     "compared the standard deviation": lambda mu: mu.std(0) > 0.01,
     "mean square": lambda mu: (mu**2).mean(0) > 0.01,
     "mean of a unit": lambda mu: mu.mean(0).abs() > 0.01,
+    "mean of |μ|": lambda mu: mu.abs().mean(0) > 0.01,
+    "One image far from 0": lambda mu: (mu.abs() > 0.01).any(0),
+    "compared the range": lambda mu: mu.max(0).values - mu.min(0).values > 0.01,
+    "Another limit": lambda mu: mu.var(0) > 0.1,
+    "yes or no": lambda mu: (mu.var(0) > 0.01).nonzero().squeeze(),
 }
 
 
@@ -494,6 +590,7 @@ RIGHT["direction"] = [
     centred_codes,
     lambda codes, has: has.to(codes) @ codes / has.sum() - (~has).to(codes) @ codes / (~has).sum(),
     lambda codes, has: codes[has == 1].mean(0) - codes[has == 0].mean(0),
+    lambda codes, has: codes[has.nonzero()[:, 0]].mean(0) - codes[torch.where(~has)[0]].mean(0),
     lambda codes, has: torch.stack(
         [torch.where(has, c, torch.nan).nanmean() - c[~has].mean() for c in codes.T]
     ),
@@ -511,6 +608,11 @@ WRONG["direction"] = {
         codes[has].mean(0) - codes[~has].mean(0), dim=0
     ),
     "Medians": lambda codes, has: codes[has].median(0)[0] - codes[~has].median(0)[0],
+    "Boolean value": lambda codes, has: codes[has].mean(0) - codes[not has].mean(0),
+    "were added": lambda codes, has: codes[has].mean(0) + codes[~has].mean(0),
+    "the rows 0 and 1": lambda codes, has: (
+        codes[has.long()].mean(0) - codes[(~has).long()].mean(0)
+    ),
 }
 
 RIGHT["expected_square"] = [
@@ -528,6 +630,12 @@ WRONG["expected_square"] = {
     "Only z_0's part": lambda t, M: M * (1 - t) ** 2,
     "That is a length": lambda t, M: (M * ((1 - t) ** 2 + t**2)) ** 0.5,
     "once, not squared": lambda t, M: (M * (1 - t)) ** 2 + (M * t) ** 2,
+    "That is the least value": lambda t, M: M / 2,
+    "no cross term": lambda t, M: ((1 - t) ** 2 + t**2 + t * (1 - t)) * M,
+    "multiplies both squares": lambda t, M: (1 - t) ** 2 + t**2 * M,
+    "something else each time": lambda t, M: (
+        ((1 - t) * torch.randn(1000, M) + t * torch.randn(1000, M)).square().sum(1).mean()
+    ),
 }
 
 
@@ -553,6 +661,14 @@ WRONG["without"] = {
     "no need to make it 1": lambda u, w: nn.functional.normalize(u - (u @ w) / (w @ w) * w, dim=0),
     "All of w": lambda u, w: u - w,
     "u · w is one number": lambda u, w: u - u * w,
+    "Entry by entry nothing": lambda u, w: u - u * w / (w * w) * w,
+    "from the left": lambda u, w: u - (u @ w) / w @ w * w,
+    "and then multiplies": lambda u, w: u - w * (u @ w) / w @ w,
+    "taken off every entry": lambda u, w: u - (u @ w) / (w @ w),
+    "The cosine does not know": lambda u, w: u - torch.cosine_similarity(u, w, dim=0) * w,
+    "stretch it again": lambda u, w: (
+        (right := u - (u @ w) / (w @ w) * w) * u.norm() / right.norm()
+    ),
 }
 
 
@@ -597,4 +713,12 @@ WRONG["gaps"] = {
     "first two rows": lambda i, h: (i[0] - i[1]) / h,
     "were added": lambda i, h: (best_two(i)[0] + best_two(i)[1]) / h,
     "One number for all": lambda i, h: ((best_two(i)[0] - best_two(i)[1]) / h).mean(),
+    "two worst units": lambda i, h: (i.sort(0).values[0] - i.sort(0).values[1]) / h,
+    "kthvalue": lambda i, h: (i.max(0).values - i.kthvalue(2, dim=0).values) / h,
+    "Sorted along the last axis": lambda i, h: -i.sort(descending=True).values.diff(dim=0)[0] / h,
+    "both were struck out": lambda i, h: (
+        (i.amax(0) - torch.where(i == i.amax(0), 0.0, i).amax(0)) / h
+    ),
+    "minus all the others": lambda i, h: (i.amax(0) - (i.sum(0) - i.amax(0))) / h,
+    "divided by their sum": lambda i, h: (best_two(i)[0] - best_two(i)[1]) / h.sum(),
 }
