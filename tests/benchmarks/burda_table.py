@@ -7,7 +7,7 @@ binarisation (pixels drawn anew for every batch, test digits once with seed 0), 
 (5,000 importance samples) and their count of active units. Other than theirs: batches of 100 for
 20, and one cycle of the learning rate for eight stages. On a GPU as many passes as theirs, 3,280,
 and all 10,000 test digits; on a CPU a run shortened to 10 passes and the first 1,000 digits, which
-the result says. On two CPU cores: 45 minutes, in pieces; a GPU: not measured.
+the result says. On one CPU core, beside other work: 75 minutes, in pieces; a GPU: not measured.
 """
 
 import math
