@@ -470,8 +470,8 @@ def test_an_interrupt_cuts_the_answer_too(python_hears_interrupts):
 def test_what_cannot_be_cut_is_left_to_the_student(monkeypatch):
     monkeypatch.setattr("course_utils.exercises.TIME_LIMIT", 0.2)
     start = time.perf_counter()
-    hint = hint_for("bits_per_dimension", lambda log_p, D: time.sleep(3))
-    assert time.perf_counter() - start < 2
+    hint = hint_for("bits_per_dimension", lambda log_p, D: time.sleep(6))
+    assert time.perf_counter() - start < 5
     assert "restart the kernel" in hint
 
 

@@ -487,9 +487,8 @@ def closed(page, lab, finished):
 def test_saved_by_jupyterlab_and_opened_without_a_kernel(browser, lab, closed):
     """JupyterLab does not save the state of widgets by default: they are lost, the stills stay."""
     page = Page(browser, lab, closed.name, kernel=False)
-    assert page.tab.locator(".jp-KernelName, .jp-Toolbar-kernelName").first.inner_text() == (
-        "No Kernel"
-    )
+    name = page.tab.locator(".jp-KernelName, .jp-Toolbar-kernelName").first
+    page.until(lambda: name.inner_text() == "No Kernel", 30, "it says that there is no kernel")
     assert_stills(page.tab, still_cells(closed))
     assert not page.problems
     page.end()
