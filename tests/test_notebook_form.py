@@ -352,7 +352,7 @@ def no_addresses(nb):
         (i, f"a memory address in the output: {found[0]}")
         for i, cell in cells_of(nb, "code")
         for text in output_texts(cell)
-        for found in [re.search(r"\S* at 0x[0-9a-fA-F]{6,}", text)]
+        for found in [re.search(r"\S{0,40} at 0x[0-9a-fA-F]{6,}", text)]
         if found
     ]
 
