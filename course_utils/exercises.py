@@ -362,7 +362,7 @@ def in_time(work: Callable[[], None]) -> None:
     try:
         over.wait(TIME_LIMIT)
     finally:  # also when the student interrupts the kernel
-        for _ in range(5):  # more than once, because a bare `except:` swallows it
+        for _ in range(10):  # more than once, because a bare `except:` swallows it
             if over.is_set() or ends:
                 break
             cut = ctypes.pythonapi.PyThreadState_SetAsyncExc

@@ -394,13 +394,16 @@ class _Explorer(widgets.VBox):
         self.text.add_class("course-text")
         self.pair, self.pair_text = widgets.Image(format="png", layout=START), widgets.Label()
         self.pair.add_class("course-pixels")
-        self.buttons, encode = {}, {"encode": lambda: self.encode_image(self.number.value)}
-        for name, what in {
+        actions = {
             "prior mean": lambda: self.move(torch.zeros_like(self._z)),
             "random z": self.random,
-            **({} if self.images is None else encode),
+            "encode": lambda: self.encode_image(self.number.value),
             "undo": self.undo,
-        }.items():
+        }
+        if self.images is None:
+            del actions["encode"]
+        self.buttons = {}
+        for name, what in actions.items():
             self.buttons[name] = widgets.Button(description=name, layout={"width": "auto"})
             self.buttons[name].on_click(lambda _, what=what: what())
         self.play_unit = widgets.Dropdown(
