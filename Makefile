@@ -52,11 +52,11 @@ test-grading: $(READY) ## let the real nbgrader release, grade and send back hom
 	$(PY) -m pytest tests/test_grading.py -m grading $(ARGS)
 
 notebooks: $(READY) ## execute every notebook in order on the CPU and store the outputs (N=05: one)
-	$(PY) tests/execute_notebooks.py $(N) $(ARGS)
+	$(PY) -m tools.execute_notebooks $(N) $(ARGS)
 
 student: $(READY) ## write the student editions of all notebooks to notebooks/student/
-	$(PY) -m course_utils.release tag
-	$(PY) -m course_utils.release student
+	$(PY) -m tools.release tag
+	$(PY) -m tools.release student
 
 checkpoints: $(READY) ## train the models that travel with the package, on real MNIST
 	$(PY) tests/benchmarks/make_checkpoints.py

@@ -6,6 +6,7 @@ Nothing here is about variational autoencoders; it is in the package so that it 
 import os
 import platform
 import random
+import time
 import warnings
 from contextlib import contextmanager
 from typing import TypeVar
@@ -13,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from course_utils import __version__
+from course_utils import WAITING, __version__
 
 T = TypeVar("T")
 
@@ -97,6 +98,36 @@ def own_seed(seed: int):
     finally:
         if on_mps:
             torch.mps.set_rng_state(mps_state)
+
+
+def pick_threads() -> int:
+    """How many threads to train with on the CPU: torch's own number, or 1 where more gain nothing.
+
+    Threads that wait in a busy loop are slower than one beside another busy program. Where the
+    environment says how they wait or how many they are (see `course_utils.WAITING`), nothing is
+    left to choose; elsewhere a product of matrices is timed, a few hundredths of a second.
+    """
+    threads = torch.get_num_threads()
+    if threads == 1 or any(name in os.environ for name in (*WAITING, "OMP_NUM_THREADS")):
+        return threads
+    seconds = {}
+    try:
+        for number in (threads, 1):
+            torch.set_num_threads(number)
+            seconds[number] = _seconds_of_a_product()
+    finally:
+        torch.set_num_threads(threads)
+    return min(seconds, key=seconds.get)
+
+
+def _seconds_of_a_product(trials: int = 15) -> float:
+    """Median time of such a product as a step of training is made of."""
+    a, b, times = torch.zeros(200, 784), torch.zeros(784, 400), []
+    for _ in range(trials):
+        start = time.perf_counter()
+        torch.relu(a @ b)
+        times.append(time.perf_counter() - start)
+    return sorted(times)[trials // 2]
 
 
 def setup(seed: int = 0) -> torch.device:

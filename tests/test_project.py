@@ -12,13 +12,14 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-import execute_notebooks
 import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+
+from tools import execute_notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "course_utils"
@@ -336,7 +337,7 @@ import importlib, platformdirs
 import course_utils
 for name in {modules!r}:
     importlib.import_module("course_utils." + name)
-from course_utils.data import data_root
+from course_utils.files import data_root
 print(course_utils.__file__)
 print(data_root())
 print(platformdirs.user_cache_dir())

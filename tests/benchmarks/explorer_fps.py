@@ -22,7 +22,7 @@ from pathlib import Path
 from record import save_result
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from browser import chromium
+from helpers.browser import chromium
 
 from course_utils.data import load_digits
 from course_utils.models import ConvVAE

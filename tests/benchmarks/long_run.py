@@ -14,7 +14,8 @@ import time
 import torch
 from record import save_result
 
-from course_utils.data import binarize, cache_root, load_digits
+from course_utils.data import binarize, load_digits
+from course_utils.files import cache_root
 from course_utils.models import VAE
 from course_utils.objectives import log_likelihood
 from course_utils.session import pick_device, seed_everything

@@ -15,11 +15,11 @@ from record import save_result
 from torch import Tensor
 
 from course_utils.data import as_float, load_digits
+from course_utils.data.strokes import draw_digits, sample_factors
+from course_utils.disentanglement import mutual_information, mutual_information_gap
 from course_utils.distributions import kl_to_standard_normal
 from course_utils.models import VAE
-from course_utils.objectives import mutual_information, mutual_information_gap
 from course_utils.session import pick_device, seed_everything
-from course_utils.strokes import draw_digits, sample_factors
 from course_utils.training import fit
 
 BETAS, SEEDS = (1, 2, 4, 8, 16), (0, 1, 2, 3, 4)

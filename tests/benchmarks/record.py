@@ -18,7 +18,8 @@ from typing import Any
 import torch
 
 import course_utils
-from course_utils.data import ImageData, cache_root, load_digits
+from course_utils.data import ImageData, load_digits
+from course_utils.files import cache_root, write_whole
 from course_utils.training import has_bfloat16
 
 RESULTS = Path(__file__).resolve().parents[2] / "data" / "results"
@@ -59,7 +60,7 @@ def save_result(name: str, **content) -> Path:
     today = datetime.date.today().isoformat()
     result = {"name": name, "date": today, "command": command, "machine": machine(), **content}
     path, text = RESULTS / f"{name}.json", json.dumps(result, indent=1, ensure_ascii=False)
-    _write(path, text + "\n")
+    write_whole(path, f"{text}\n".encode())
     print(text)
     return path
 
@@ -76,14 +77,6 @@ def save_by_device(name: str, device: torch.device, measured: dict, **content) -
         parts |= {k: before[k] for k in parts if k in before}
     parts["cpu" if device.type == "cpu" else "gpu"] = {"machine": machine(), **measured}
     return save_result(name, **content, **parts)
-
-
-def _write(path: Path, text: str) -> None:
-    """A file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".tmp")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
 
 
 # --- long experiments, in pieces -----------------------------------------------------------------
@@ -123,7 +116,7 @@ class Pieces:
         if found is None:
             self.missing.append(key)
             return None
-        _write(path, json.dumps(found))
+        write_whole(path, json.dumps(found).encode())
         print(f"{key}: {found}"[:200], flush=True)
         return found
 

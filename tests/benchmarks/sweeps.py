@@ -18,7 +18,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from course_utils.models import VAE
 from course_utils.session import pick_device, seed_everything
-from course_utils.training import _matmul_precision
+from course_utils.training import matmul_precision
 
 MODELS, TRIALS = 8, 25
 SIZES = ((16, 20), (32, 50), (32, 200), (100, 200), (300, 200))  # hidden units, batch
@@ -73,7 +73,7 @@ def measure(hidden: int, batch: int, precision: str, trials: int, device: torch.
         k: w([Loss(VAE(2, hidden).to(device)) for _ in range(MODELS)], x) for k, w in ways.items()
     }
     times = {name: [] for name in ways}
-    with _matmul_precision(precision):
+    with matmul_precision(precision):
         for name in list(times) * (trials + 1):
             times[name].append(seconds_of(steps[name], device))
     return {f"{k}_ms": 1e3 * lower_quartile(v[1:]) / MODELS for k, v in times.items()}

@@ -1,0 +1,203 @@
+"""Exercises of notebook 04: what is right, and what each likely slip gives."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_utils.exercises.checking import call, exercise, numbers, one_by_one, within
+from course_utils.exercises.common import normal_average, normal_variance, uniform
+
+
+@exercise(
+    4,
+    "both branches of F⁻¹, for 57 u between 0.0001 and 0.9999, three μ and three scales",
+    lambda: [
+        (torch.tensor([0.0001, 0.01, 0.3, 0.5, 0.6, 0.999, 0.9999]), 1.0, 2.0),
+        *((0.01 + 0.98 * torch.rand(25), uniform(-3, 3), uniform(0.3, 3)) for _ in "12"),
+    ],
+    ask=one_by_one,
+)
+def laplace_from_uniform(u, mu, scale):
+    eps = torch.where(u < 0.5, (2 * u).log(), -(2 - 2 * u).log())
+    return mu + scale * eps, {
+        "Mirrored: a small u must give a z below μ.": mu - scale * eps,
+        "`scale` was taken for the standard deviation, which is √2 times as large.": (
+            mu + scale / math.sqrt(2) * eps
+        ),
+        "`scale` was taken for a rate: wide densities have a large scale.": mu + eps / scale,
+        "`scale` is neither a variance nor to be squared.": mu + scale**2 * eps,
+        "`scale` has no part in it.": mu + eps,
+        "`mu` has no part in it.": scale * eps,
+        "`mu` is stretched, too: first stretch, then shift.": scale * (mu + eps),
+        "Each side of μ has half the probability: u near 0 or 1 must go to infinity.": (
+            mu - scale * torch.sign(u - 0.5) * torch.log1p(-(u - 0.5).abs())
+        ),
+        "All on one side of μ: z must lie below it where u < ½.": mu + scale * eps.abs(),
+        "That is an exponential density that starts at μ; Laplace has two sides.": (
+            mu - scale * torch.log1p(-u)
+        ),
+        "Right where u > ½; below, the other branch of F holds.": (
+            mu - scale * torch.log(2 - 2 * u)
+        ),
+        "That is the logistic density.": mu + scale * torch.logit(u),
+        "That is a Gaussian draw: its F⁻¹, not Laplace's.": mu + scale * torch.special.ndtri(u),
+        "√2 turns the scale into the standard deviation; z stretches with the scale.": (
+            mu + math.sqrt(2) * scale * eps
+        ),
+        "The two branches have changed places: which of them holds where u < ½?": (
+            mu + scale * torch.where(u > 0.5, (2 * u).log(), -(2 - 2 * u).log())
+        ),
+        "That is the density, with u put in for z; asked for is the z that belongs to u.": (
+            torch.exp(-(u - mu).abs() / scale) / (2 * scale)
+        ),
+    }
+
+
+@exercise(
+    4,
+    "against draws with u frozen and λ moved, for 30 pairs of z and λ",
+    lambda: [
+        (3 * torch.rand(5) + 0.01, torch.full((5,), 3.0)),
+        (2 * torch.rand(20) + 0.01, 3 * torch.rand(20) + 0.2),
+        (torch.tensor([0.0, 1.0, 0.001, 4.0, 2.0]), torch.tensor([1.0, 1.0, 5.0, 1.5, 0.1])),
+    ],
+    ask=one_by_one,
+)
+def dz_drate_implicit(z, rate):
+    h, F, survival = 1e-4 * rate, -torch.expm1(-rate * z), torch.exp(-rate * z)
+    moved = (torch.log1p(-F) / (rate - h) - torch.log1p(-F) / (rate + h)) / (2 * h)
+    return moved, {
+        "The size is right. Which sign stands in front of the implicit formula?": -moved,
+        "That is ∂F/∂λ, or minus it, not yet divided by the density.": -z * survival,
+        "Divided by 1 - F; the density is F differentiated by z.": -z,
+        "Divided by F itself; the density is F differentiated by z.": -z * survival / F,
+        "Upside down: F is differentiated by λ above, by z below.": -rate / z,
+        "Multiplied by the density, not divided.": -z * rate * survival**2,
+        "The density is divided by, with all its factors; λ is one of them.": -z * rate,
+        "That is the derivative of the mean, 1/λ; each draw moves by its own amount.": (
+            -1 / rate**2
+        ),
+        "Divided by λ once more than the density says.": -z / rate**2,
+        "The exponential is lost on one side of the fraction.": -z * survival / rate,
+        "Above, F is differentiated by λ, not by z.": -torch.ones_like(z),
+        "F itself is divided; the formula has its derivative by λ.": -F / (rate * survival),
+    }
+
+
+@exercise(
+    4,
+    "one baseline per draw, without the draw itself, for 2 to 1,000 draws",
+    lambda: [
+        (torch.tensor([1.0, 2.0, 4.0, 9.0]),),
+        (torch.tensor([-3.0, 5.0]),),
+        (torch.zeros(3),),
+        (100 + torch.randn(1000),),
+    ],
+)
+def leave_one_out_mean(f):
+    others = torch.stack([torch.cat([f[:i], f[i + 1 :]]).mean() for i in range(len(f))])
+    L, every = len(f), torch.ones_like(f)
+    return others, {
+        "Each draw is in its own baseline: that is the mean over all.": f.mean() * every,
+        "One mean over all draws; asked for is one for each draw, without it.": f.mean(),
+        "The others are one fewer than all: by what do you divide?": others * (L - 1) / L,
+        "That is the sum of the others, not yet their mean.": others * (L - 1),
+        "The draw itself is still in the sum.": f.sum() / (L - 1) * every,
+        "That is f minus the baseline; asked for is the baseline.": f - others,
+        "That is f minus the mean over all; asked for is a mean, of the others.": f - f.mean(),
+        "A draw is left out of the sum; you took it off the mean.": f.mean() - f,
+        "You took the draw off the mean, and divided then: it belongs to the sum.": (
+            (f.mean() - f) / (L - 1)
+        ),
+        "Brackets: only the draw is divided, not the difference.": f.sum() - f / (L - 1),
+        "Brackets: the 1 is taken off the quotient.": (f.sum() - f) / L - 1,
+    }
+
+
+@exercise(
+    4,
+    "against the moments of 2zε by quadrature, for five pairs of μ and σ",
+    lambda: [
+        *(tuple(torch.tensor(row)) for row in ([0.0, 1.0], [1.5, 0.8], [-2.0, 0.1])),
+        *(tuple(torch.tensor([uniform(-3, 3), uniform(0.5, 2)])) for _ in "12"),
+    ],
+)
+def variance_of_dstd(mu, std):
+    right = normal_variance(lambda eps: 2 * (mu + std * eps) * eps)
+    return right, {
+        "That is the mean square; for the variance, subtract the squared mean.": (
+            normal_average(lambda eps: (2 * (mu + std * eps) * eps) ** 2)
+        ),
+        "That is the variance of the other gradient, by μ: 2z, without ε.": 4 * std**2,
+        "ε² is not ε: what is its variance?": 4 * mu**2 + 4 * std**2,
+        "The factor 2 of 2zε is squared in a variance.": right / 2,
+        "σ is squared in a variance.": 4 * mu**2 + 8 * std,
+        "z has two parts, μ and σε. Where is that of μ?": right - 4 * mu**2,
+        "Where is the part of σε²?": 4 * mu**2,
+        "That is the mean, 2σ, not the variance.": 2 * std,
+        "That is the standard deviation, the root of the variance.": right.sqrt(),
+        "μ is squared in a variance.": 4 * mu + 8 * std**2,
+        "ε and ε² are uncorrelated: no term has both μ and σ.": right + 8 * mu * std,
+        "The mean is squared before it is subtracted.": right + 4 * std**2 - 2 * std,
+        "Whose variance is 1, whose is 2? You have swapped ε and ε².": 8 * mu**2 + 4 * std**2,
+        "That is the score function's variance, from section 6.": (
+            mu**4 / std**2 + 14 * mu**2 + 15 * std**2
+        ),
+    }
+
+
+def function_and_number(answer: Any, inputs: Tensor) -> Any:
+    """What the function gives for each of the inputs, and the number."""
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
+        return answer(inputs[0]) if callable(answer) else answer
+    name = "pathwise_variance_of_sine"
+    return torch.stack([numbers(call(answer[0], x), name) for x in inputs]), answer[1]
+
+
+@exercise(
+    4,
+    "the variance against quadrature for six k, the crossing within 0.01",
+    lambda: [(torch.tensor([0.5, 0.8, 1.1, 1.5, 2.5, uniform(0.6, 3)]),)],
+    ask=function_and_number,
+    parts=("pathwise_variance_of_sine", "crossing"),
+    close=lambda given, right: (within() if right.dim() else within(0, 0.01))(given, right),
+)
+def pathwise_variance_of_sine(ks):
+    def variance(f):
+        return torch.stack([normal_variance(lambda eps, k=k: f(k, eps)) for k in ks])
+
+    path = variance(lambda k, eps: k * torch.cos(k * eps))
+    square, squared_mean = path + ks**2 * torch.exp(-(ks**2)), ks**2 * torch.exp(-(ks**2))
+    return (path, 1.1090), {  # the crossing by quadrature and bisection
+        "That is the mean square; subtract the squared mean.": (square, None),
+        "The factor k in front of the cosine is missing.": (path / ks**2, None),
+        "In a variance, the factor k is squared.": (path / ks, None),
+        "cos² has the double angle: put 2k for k in E[cos kε].": (
+            (ks**2 * (1 + torch.exp(-(ks**2))) / 2 - squared_mean, None)
+        ),
+        "cos² has the double angle: (2k)² is more than twice k².": (
+            (ks**2 * (1 + torch.exp(-(ks**2) / 2)) / 2 - squared_mean, None)
+        ),
+        "The mean is squared before it is subtracted.": (
+            square - ks**2 * torch.exp(-(ks**2) / 2),
+            None,
+        ),
+        "The ½ of cos² is missing.": (2 * square - squared_mean, None),
+        "That is the score function's variance; asked for is the path's.": (
+            (variance(lambda k, eps: torch.sin(k * eps) * eps), None)
+        ),
+        "crossing: that is k², not k.": (None, 1.1090**2),
+        "crossing: at k = 0 both variances are 0; they meet once more.": (None, 0.0),
+        "crossing: 1 leaves out the exponentials, which are not small there.": (None, 1.0),
+        "cos² has the double angle: (2k)² / 2, and the ½ is lost.": (
+            (ks**2 * (1 + torch.exp(-4 * ks**2)) / 2 - squared_mean, None)
+        ),
+        "k² stands in front of the squared mean, too: brackets.": (
+            (square - torch.exp(-(ks**2)), None)
+        ),
+        "That is the variance of f, not of its slope.": (
+            (variance(lambda k, eps: torch.sin(k * eps)), None)
+        ),
+    }

@@ -1,0 +1,34 @@
+"""The networks that more than one notebook uses, a file for each family.
+
+A model is any module with the methods that `objectives` and `training` call: `encode`, `decode`,
+`log_prob_of`, `elbo_terms` and `loss`. Inputs are rows of D pixels, codes are rows of M latents.
+What comes out of a network has the dtype of what went in: under autocast it is bfloat16, too
+coarse to sum 784 log probabilities in.
+"""
+
+from course_utils.models.autoencoder import Autoencoder
+from course_utils.models.classifier import (
+    Classifier,
+    adversarial,
+    fooling_images,
+    train_classifier,
+)
+from course_utils.models.layers import mlp
+from course_utils.models.vae import LIKELIHOODS, VAE, ConvVAE, LinearVAE
+
+# The classes that a checkpoint may name; nothing else is ever built from a file.
+MODELS = {cls.__name__: cls for cls in (Autoencoder, VAE, LinearVAE, ConvVAE)}
+
+__all__ = [
+    "LIKELIHOODS",
+    "MODELS",
+    "VAE",
+    "Autoencoder",
+    "Classifier",
+    "ConvVAE",
+    "LinearVAE",
+    "adversarial",
+    "fooling_images",
+    "mlp",
+    "train_classifier",
+]

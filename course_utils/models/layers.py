@@ -1,0 +1,24 @@
+"""Layers and checks that several families of models share."""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+
+def check_width(x: Tensor, width: int, what: str) -> None:
+    if x.dim() == 0 or x.shape[-1] != width:
+        raise ValueError(f"expected {what} of shape (..., {width}), got {tuple(x.shape)}")
+
+
+def check_sizes(sizes: dict[str, int]) -> None:
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name}: expected 1 or more, got {size}")
+
+
+def mlp(*sizes: int) -> nn.Sequential:
+    """Linear layers with ReLU between them, none after the last: `mlp(784, 300, 40)`."""
+    layers: list[nn.Module] = []
+    for n_in, n_out in pairwise(sizes):
+        layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])

@@ -1,0 +1,182 @@
+"""Figures of notebook 02, probabilistic PCA."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from course_utils.plotting.pages import panels
+from course_utils.session import PALETTE
+
+
+def _outline(mu: Tensor, cov: Tensor, scale: float = 2.0) -> Tensor:
+    """Outline (2, 200) of the ellipse at `scale` standard deviations of N(mu, cov)."""
+    angle = torch.linspace(0, 2 * torch.pi, 200, dtype=torch.float64)
+    circle = torch.stack([angle.cos(), angle.sin()])
+    return mu.double()[:, None] + scale * torch.linalg.cholesky(cov.double()) @ circle
+
+
+def generative_story(
+    z: float, W: Tensor, mu: Tensor, sigma: float, eps: Tensor, cloud: Tensor | None = None
+) -> tuple[Figure, np.ndarray]:
+    """One z in the prior; W z + mu, and what noise makes of it, in the plane.
+
+    Args:
+        W: (2, 1). mu: (2,). eps: (n, 2), the noise of the n draws of x at this z.
+        cloud: draws of x at other z's, (N, 2), as a backdrop.
+    """
+    # Without constrained layout: this is drawn anew at every move of a slider.
+    fig, axes = plt.subplots(1, 2, figsize=(8, 3.4), width_ratios=(1, 1.6), layout="none")
+    fig.subplots_adjust(0.09, 0.17, 0.99, 0.9, 0.22)
+    ticks = torch.linspace(-3, 3, 121)
+    axes[0].fill_between(ticks, torch.exp(-0.5 * ticks**2) / (2 * torch.pi) ** 0.5, alpha=0.3)
+    axes[0].plot([z, z], [0, np.exp(-0.5 * z**2) / (2 * np.pi) ** 0.5], color=PALETTE[1])
+    axes[0].plot(z, 0, "o", color=PALETTE[1], clip_on=False)
+    axes[0].set(title="1. draw z", xlabel="z", ylabel="p(z)", ylim=(0, 0.42))
+    axes[0].set(xticks=(-2, 0, 2), yticks=(0, 0.2, 0.4))
+    ax, centre = axes[1], W[:, 0] * z + mu
+    if cloud is not None:
+        ax.scatter(*cloud.T, s=6, color=PALETTE[7], alpha=0.6, linewidths=0)
+    ax.plot(*(W * torch.tensor([-3, 3]) + mu[:, None]), color=PALETTE[0], label="Wz + μ")
+    ax.plot(*_outline(mu, W @ W.T + sigma**2 * torch.eye(2)), "k:", label="p(x)")
+    ax.plot(*_outline(centre, sigma**2 * torch.eye(2)), color=PALETTE[1], label="p(x|z)")
+    ax.scatter(*(centre + sigma * eps).T, s=14, color=PALETTE[1], linewidths=0)
+    ax.plot(*centre, "o", color=PALETTE[0], markersize=9)
+    ax.set(title="2. go to Wz + μ   3. add noise", xlabel="x₁", ylabel="x₂")
+    ax.set(xlim=(-7, 9), ylim=(-4.6, 5.6), xticks=(-5, 0, 5), yticks=(-3, 0, 3))
+    ax.set_aspect("equal", adjustable="box")
+    ax.legend(loc="lower right", fontsize=11, frameon=True)
+    return fig, axes
+
+
+def points_and_posteriors(
+    x: Tensor, W: Tensor, mu: Tensor, z: Tensor, densities: Tensor
+) -> tuple[Figure, np.ndarray]:
+    """Points x (n, 2) beside the line W z + mu, and their posteriors (n, T) over z (T,)."""
+    fig, axes = panels(2, width=11)
+    axes[0].plot(*(W * z + mu[:, None]), color="black", label="Wz + μ")
+    axes[1].plot(z, torch.exp(-0.5 * z**2) / (2 * torch.pi) ** 0.5, "k:", label="prior p(z)")
+    for i, (point, density) in enumerate(zip(x, densities, strict=True)):
+        style = {"color": PALETTE[i], "linestyle": ["-", "-.", "--", ":"][i % 4]}
+        style |= {} if i else {"linewidth": 7, "alpha": 0.4}  # another may lie upon it
+        axes[0].plot(*point, "o", color=PALETTE[i], markersize=10)
+        axes[0].annotate(str(i + 1), point, (9, 5), textcoords="offset points")
+        axes[1].plot(z, density, **style, label=f"p(z|x), point {i + 1}")
+    axes[0].set(xlabel="$x_1$", ylabel="$x_2$", xlim=(-5, 7), ylim=(-3.5, 4.5))
+    axes[0].set_aspect("equal")
+    axes[1].set(xlabel="z", ylabel="density", ylim=(0, 1.35 * float(densities.max())))
+    axes[0].legend(loc="lower right")
+    axes[1].legend(ncols=2, loc="upper left", fontsize=11)
+    return fig, axes
+
+
+def gaps_to_best(runs: dict[str, Sequence[Sequence[float]]], best: float) -> tuple[Figure, Axes]:
+    """Best log-likelihood minus that of each step, for several runs of several methods."""
+    fig, ax = plt.subplots(figsize=(8, 4))
+    for i, (name, traces) in enumerate(runs.items()):
+        for trace in traces:
+            gap = (best - np.array(trace)).clip(1e-12)
+            ax.loglog(np.arange(1, len(gap) + 1), gap, color=PALETTE[i], linestyle=["-", "--"][i])
+        ax.plot([], [], color=PALETTE[i], linestyle=["-", "--"][i], label=name)
+    ax.axhline(1e-4, color="black", linestyle=":", linewidth=1)
+    ax.set(xlabel="step", ylabel="nats below the best")
+    ax.legend(loc="lower left")
+    return fig, ax
+
+
+def same_picture_turned(codes: dict[str, Tensor]) -> tuple[Figure, np.ndarray]:
+    """The same rows as codes (N, 2) in several frames; colour is z_1 in the first."""
+    fig, axes = panels(len(codes), width=4.3 * len(codes), height=4)
+    hue = next(iter(codes.values()))[:, 0]
+    for ax, (name, z) in zip(axes, codes.items(), strict=True):
+        ax.scatter(*z.T, c=hue, cmap="viridis", s=14, linewidths=0)
+        ax.set(title=name, xlabel="$z_1$", ylabel="$z_2$", xlim=(-3.6, 3.6), ylim=(-3.6, 3.6))
+        ax.set_aspect("equal")
+    return fig, axes
+
+
+def decoded_means(x: Tensor, decoded: dict[str, Tensor]) -> tuple[Figure, np.ndarray]:
+    """Points x (N, 2), joined with the points that they are decoded to."""
+    fig, axes = panels(len(decoded), width=4.2 * len(decoded), height=3.6)
+    for ax, (name, points) in zip(axes, decoded.items(), strict=True):
+        for a, b in zip(x, points, strict=True):
+            ax.plot([a[0], b[0]], [a[1], b[1]], color=PALETTE[7], linewidth=1)
+        ax.scatter(*x.T, s=16, color=PALETTE[0], label="x")
+        ax.scatter(*points.T, s=16, color=PALETTE[1], label="W E[z|x] + μ")
+        low, high = (x.min(0).values - 0.5).tolist(), (x.max(0).values + 0.5).tolist()
+        ax.set(title=name, xlabel="$x_1$", xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+        ax.set_aspect("equal")
+    axes[0].set_ylabel("$x_2$")
+    axes[0].legend(loc="upper left", fontsize=10)
+    return fig, axes
+
+
+def seconds_against_size(
+    sizes: Sequence[int], seconds: dict[str, Sequence[float]]
+) -> tuple[Figure, Axes]:
+    """Measured seconds of several methods over the data dimension, both on log scales."""
+    fig, ax = plt.subplots(figsize=(8, 3.8))
+    for name, values in seconds.items():
+        ax.loglog(sizes, values, marker="o", label=name)
+    ax.set_xticks(sizes, [str(size) for size in sizes])
+    ax.set_xticks([], minor=True)
+    ax.set(xlabel="D, data dimension", ylabel="seconds")
+    ax.legend()
+    return fig, ax
+
+
+def scores_against_latents(
+    latents: Sequence[int], train: Sequence[float], test: Sequence[float]
+) -> tuple[Figure, np.ndarray]:
+    """Mean log-likelihood of train and test over the number of latents, and their difference."""
+    fig, axes = panels(2, width=11, height=3.8)
+    axes[0].plot(latents, train, marker="o", linestyle="--", label="train")
+    axes[0].plot(latents, test, marker="o", label="test")
+    axes[0].legend(loc="lower right")
+    axes[0].set(ylabel="log p(x), nats per image")
+    axes[1].plot(latents, np.subtract(test, train), marker="o", color=PALETTE[2])
+    axes[1].set(ylabel="test − train, nats per image")
+    for ax in axes:
+        ax.axhline(0, color="black", linewidth=1)
+        ax.set(xlabel="M, latent dimensions", xscale="log")
+        ax.set_xticks(latents, [str(m) for m in latents])
+        ax.set_xticks([], minor=True)
+    return fig, axes
+
+
+def score_boxes(scores: dict[str, Tensor]) -> tuple[Figure, Axes]:
+    """log p(x) of several kinds of images: a line from the 1st to the 99th percentile, a bar for
+    the middle half, a dot for the median. The axis is linear between -1000 and 1000 nats.
+    """
+    fig, ax = plt.subplots(figsize=(10, 0.55 * len(scores) + 1.2))
+    for row, values in enumerate(scores.values()):
+        low, left, middle, right, high = np.percentile(values.cpu().numpy(), [1, 25, 50, 75, 99])
+        ax.plot([low, high], [row, row], color=PALETTE[row])
+        ax.plot([left, right], [row, row], color=PALETTE[row], linewidth=10, solid_capstyle="butt")
+        ax.plot(middle, row, "o", color="white", markeredgecolor="black", markersize=7)
+    ax.set_yticks(range(len(scores)), list(scores))
+    ax.invert_yaxis()
+    ax.set_xscale("symlog", linthresh=1000)
+    ticks = [-10_000, -3_000, -1_000, -500, 0, 500, 1_000]
+    ax.set_xticks(ticks, [f"{tick:,}".replace("-", "−") for tick in ticks])
+    ax.set_xticks([], minor=True)
+    ax.set(xlabel="log p(x), nats per image")
+    ax.grid(axis="y", visible=False)
+    return fig, ax
+
+
+def log_likelihood_traces(traces: dict[str, Sequence[float]]) -> tuple[Figure, Axes]:
+    """Log-likelihood of what was observed over the steps of several algorithms."""
+    fig, ax = plt.subplots(figsize=(8, 3.8))
+    for i, (name, values) in enumerate(traces.items()):
+        ax.plot(values, label=name, linestyle=["-", "--"][i % 2])
+    top = max(max(values) for values in traces.values())
+    low = min(np.median(values) for values in traces.values())
+    ax.set(xlabel="step", ylabel="nats per row, observed entries")
+    ax.set_ylim(low - 1.2 * (top - low), top + 0.3 * (top - low))
+    ax.legend(loc="lower right")
+    return fig, ax

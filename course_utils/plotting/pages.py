@@ -1,0 +1,113 @@
+"""Pages of images: mosaics, rows, grids. Digits stay at their natural 28 pixels inside arrays."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+GAP = 2  # blank pixels between the images of a mosaic
+
+
+def as_images(images: Tensor) -> Tensor:
+    """(N, D) or (N, 28, 28), uint8 or float, to float (N, side, side) on the CPU, in [0, 1]."""
+    images = images.detach().cpu()
+    images = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+    if images.dim() == 2:
+        side = round(images.shape[1] ** 0.5)
+        if side * side != images.shape[1]:
+            raise ValueError(f"images: expected square images, got {tuple(images.shape)}")
+        images = images.view(-1, side, side)
+    if images.dim() != 3:
+        raise ValueError(f"images: expected (N, D) or (N, side, side), got {tuple(images.shape)}")
+    return images.clamp(0, 1)
+
+
+def mosaic(images: Tensor, columns: int) -> np.ndarray:
+    """Images (N, D) side by side, row after row, as one array; 0 is paper and 1 is ink."""
+    images = as_images(images)
+    n, height, width = images.shape
+    lines = -(-n // columns)
+    page = np.zeros((lines * (height + GAP) - GAP, columns * (width + GAP) - GAP), np.float32)
+    for i, image in enumerate(images):
+        top, left = i // columns * (height + GAP), i % columns * (width + GAP)
+        page[top : top + height, left : left + width] = image
+    return page
+
+
+def _bare(ax: Axes) -> None:
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def panels(n: int, width: float = 12, height: float = 4) -> tuple[Figure, np.ndarray]:
+    """A row of n empty panels: (fig, axes)."""
+    fig, axes = plt.subplots(1, n, figsize=(width, height), squeeze=False)
+    return fig, axes[0]
+
+
+def show_page(page: np.ndarray, title: str = "", ax: Axes | None = None) -> tuple[Figure, Axes]:
+    """One array of ink, 0 to 1, such as a mosaic."""
+    if ax is None:
+        _, ax = plt.subplots(figsize=(6, 6))
+    ax.imshow(page, cmap="gray_r", vmin=0, vmax=1)
+    ax.set_title(title)
+    _bare(ax)
+    return ax.figure, ax
+
+
+def show_rows(rows: dict[str, Tensor], width: float = 10) -> tuple[Figure, Axes]:
+    """Rows of images under each other, each with its name: `{"original": x, "decoded": x_hat}`.
+
+    Args:
+        rows: name to images (N, D), the same N in every row.
+        width: of the figure, inches.
+    """
+    counts = {len(images) for images in rows.values()}
+    if len(counts) != 1:
+        raise ValueError(f"rows: expected as many images in each, got {sorted(counts)}")
+    (n,) = counts
+    page = mosaic(torch.cat([as_images(images) for images in rows.values()]), n)
+    labels_width = 0.13 * max(len(name) for name in rows)
+    fig, ax = plt.subplots(figsize=(width, (width - labels_width) * page.shape[0] / page.shape[1]))
+    show_page(page, ax=ax)
+    line_height = (page.shape[0] + GAP) / len(rows)
+    ax.set_yticks((np.arange(len(rows)) + 0.5) * line_height - GAP / 2, list(rows))
+    ax.tick_params(length=0)
+    return fig, ax
+
+
+def show_grids(
+    grids: dict[str, Tensor], columns: int = 8, width: float = 10
+) -> tuple[Figure, np.ndarray]:
+    """Blocks of images side by side, each under its name."""
+    pages = [mosaic(images, columns) for images in grids.values()]
+    panel = width / len(pages)
+    aspect = max(page.shape[0] / page.shape[1] for page in pages)
+    fig, axes = plt.subplots(1, len(pages), figsize=(width, panel * aspect + 0.4), squeeze=False)
+    for ax, name, page in zip(axes[0], grids, pages, strict=True):
+        show_page(page, name, ax)
+    return fig, axes[0]
+
+
+def show_titled(
+    images: Tensor, titles: Sequence[str], columns: int = 10, width: float = 12
+) -> tuple[Figure, np.ndarray]:
+    """Images (N, D), each under a title of its own."""
+    rows = -(-len(images) // columns)
+    above = 0.1 + 0.22 * (1 + titles[0].count("\n"))  # inches
+    height = rows * (width / columns + above)
+    fig, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False)
+    for ax in axes.flat[len(images) :]:
+        ax.set_visible(False)
+    for ax, image, title in zip(axes.flat, as_images(images), titles):
+        show_page(image.numpy(), ax=ax)
+        ax.set_title(title, fontsize=12)
+        for spine in ax.spines.values():
+            spine.set(visible=True, color="#bbbbbb")
+    return fig, axes

@@ -1,0 +1,364 @@
+"""One training loop for every model of the course, and its history.
+
+The plain loop that it grew from stands in notebook 05. What `fit` adds: the whole data set lives
+on the device as uint8, is shuffled and binarised there, and never passes through a data loader; a
+fused optimiser and a one-cycle schedule; a progress bar; evaluation; interruption and resuming.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from course_utils.data import ImageData
+from course_utils.data import binarize as binarize_once
+from course_utils.session import own_seed, pick_threads
+from course_utils.training.checkpoints import (
+    UNFIT,
+    CheckpointError,
+    check_savable,
+    read_checkpoint,
+    save_checkpoint,
+)
+from course_utils.training.steps import (
+    Loss,
+    Steps,
+    as_input,
+    default_loss,
+    generator_of,
+    has_bfloat16,
+    losses_of,
+    one_cycle,
+)
+
+BINARIZE = ("none", "dynamic")
+PRECISIONS = (None, "highest", "high", "medium", "bfloat16")
+EVALUATION_CHUNK = 1_000  # rows scored at a time: their activations stay in the processor's cache
+
+
+class NonFiniteLoss(RuntimeError):
+    """The training loss became infinite or not a number; the model is back at the last epoch."""
+
+
+@dataclass
+class History:
+    """What `fit` returns.
+
+    Attributes:
+        rows: one dict per finished epoch: epoch, seconds (since the start), train_loss, test_loss,
+            and for models with `elbo_terms` train_elbo, train_log_lik, train_kl, test_elbo, ...
+            All are means over images, in nats.
+        training_state: what resuming needs besides the weights: optimiser, random state, epoch,
+            and the plan.
+        interrupted: True where the run stopped before its planned last epoch.
+    """
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+    training_state: dict | None = field(default=None, repr=False)
+    interrupted: bool = False
+
+    def column(self, name: str) -> list[float]:
+        """One quantity over the epochs: `history.column("test_elbo")`."""
+        return [row[name] for row in self.rows]
+
+
+def fit(
+    model: nn.Module,
+    data: ImageData | tuple[Tensor, Tensor],
+    epochs: int,
+    batch_size: int = 200,
+    learning_rate: float = 1e-2,
+    binarize: str = "none",
+    loss: Loss | None = None,
+    resume: History | str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    after_epoch: Callable[[nn.Module, dict], None] | None = None,
+    progress: bool = True,
+    precision: str | None = None,
+    compiled: bool = False,
+) -> History:
+    """Train a model on the device that it is on, and score it after every epoch.
+
+    Interrupting the kernel ends the run at the last whole epoch and returns what there is.
+
+    Args:
+        model: any module with `loss(x)` (see `models`).
+        data: an `ImageData`, or a pair (train, test) of tensors, uint8 or float, rows of D pixels.
+        epochs: passes over the training set; also the length of the learning-rate schedule.
+        batch_size: rows a step.
+        learning_rate: peak of the schedule, see `steps.one_cycle`.
+        binarize: `"none"` trains on grey pixels; `"dynamic"` draws binary pixels anew for every
+            batch, and scores on one fixed draw.
+        loss: (model, x (B, D)) -> (B,), minimised on average; `model.loss(x)` by default.
+        resume: a `History`, or a checkpoint's path, to continue the same plan from. On the CPU the
+            result is bit for bit that of a run that was never interrupted.
+        checkpoint: path to save weights and training state to after every epoch.
+        after_epoch: called as `after_epoch(model, row)` when an epoch has been scored, with a
+            random stream of its own: what it draws does not change the training.
+        progress: show a progress bar.
+        precision: of the matrix products while training. `"highest"`, `"high"`, `"medium"`: see
+            `torch.set_float32_matmul_precision`; the last lets float32 products use what is faster
+            (wider vectors, TF32, bfloat16). `"bfloat16"`: products of bfloat16 numbers (autocast),
+            where the device has instructions for them. Weights, sums over pixels, losses and
+            scores stay float32. None: as torch is set.
+        compiled: let `torch.compile` make one piece of the loss; on CUDA it is launched as a
+            graph. Python in the loss then runs only while compiling, so that a number which it
+            changes (a KL weight that warms up, say) stays what it was. What cannot be compiled
+            runs as written, and a line says so.
+    Returns:
+        A `History`.
+    Raises:
+        NonFiniteLoss: when the loss becomes infinite or NaN.
+        CheckpointError: when `resume` is no checkpoint, or one of another model or plan.
+        ValueError: for arguments out of range.
+    """
+    device = next(model.parameters()).device
+    train, test = (pixels.to(device) for pixels in _rows_of_pixels(data))
+    if precision == "bfloat16" and not has_bfloat16(device):
+        print('No bfloat16 instructions here: training goes on with precision="medium".')
+        precision = "medium"
+    plan = Plan(
+        f"{type(model).__name__} {getattr(model, 'options', '')}",
+        device.type,
+        len(train),
+        epochs,
+        batch_size,
+        learning_rate,
+        binarize,
+        precision,
+        compiled,
+    )
+    if checkpoint is not None:
+        check_savable(model)
+    run = _Run(model, plan, train, test, loss or default_loss)
+    if resume is not None:
+        run.go_back_to(resume)
+    try:
+        with torch_threads(run.threads), run.progress_bar(progress) as bar:
+            while len(run.rows) < epochs:
+                row = run.train_one_epoch(bar)
+                if checkpoint is not None:
+                    save_checkpoint(checkpoint, model, run.finish())
+                if after_epoch is not None:
+                    with own_seed(0):
+                        after_epoch(model, row)
+    except KeyboardInterrupt:
+        history = run.finish(interrupted=True)
+        done = f"The model is as it was after epoch {len(history.rows)} of {epochs}"
+        print(f"Interrupted. {done}; to go on, pass resume=history with the same arguments.")
+        return history
+    return run.finish()
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, pixels: Tensor, loss: Loss = default_loss) -> dict[str, float]:
+    """Mean loss over the rows of `pixels` (N, D), and mean ELBO, log-likelihood term and KL.
+
+    A model with `elbo_terms` minimises -ELBO unless `loss` says otherwise: one pass gives all.
+    Draws from a random stream of its own, the same one each time: the curves of two epochs differ
+    by what was learned, not by luck, and evaluating does not change what training draws.
+    """
+
+    def means(scores_of: Callable[[Any, Tensor], dict[str, Tensor]]) -> dict[str, float]:
+        totals: dict[str, float] = {}
+        with own_seed(0):
+            for part in pixels.split(EVALUATION_CHUNK):
+                x = as_input(part, dtype=next(model.parameters()).dtype)
+                for name, score in scores_of(model, x).items():
+                    totals[name] = totals.get(name, 0.0) + score.cpu().double().sum().item()
+        return {name: total / len(pixels) for name, total in totals.items()}
+
+    scores = means(_elbo_scores) if hasattr(model, "elbo_terms") else {}
+    if not scores or loss is not default_loss:
+        scores |= means(lambda model, x: {"loss": losses_of(loss, model, x)})
+    return scores
+
+
+def _elbo_scores(model: Any, x: Tensor) -> dict[str, Tensor]:
+    log_lik, kl = model.elbo_terms(x)
+    elbo = log_lik - kl
+    return {"loss": -elbo, "elbo": elbo, "log_lik": log_lik, "kl": kl}
+
+
+def _rows_of_pixels(data: ImageData | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Train and test sets as two tensors (N, D) on the CPU."""
+    pair = (data.train_images, data.test_images) if isinstance(data, ImageData) else data
+    rows = [images.flatten(1) for images in pair if images.dim() > 1 and len(images) > 0]
+    if len(rows) != 2 or rows[0].shape[1] != rows[1].shape[1]:
+        shapes = " and ".join(str(tuple(images.shape)) for images in pair)
+        raise ValueError(
+            f"data: expected train and test rows of one width, neither empty, got {shapes}"
+        )
+    return rows[0], rows[1]
+
+
+@contextmanager
+def torch_threads(number: int) -> Iterator[None]:
+    """So many threads for torch within a block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+# --- one run, epoch by epoch ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `fit` was asked for: a run can be continued only as it was planned.
+
+    Raises:
+        ValueError: for arguments out of range.
+    """
+
+    model: str
+    device: str
+    images: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    binarize: str
+    precision: str | None
+    compiled: bool
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size"):
+            if (value := getattr(self, name)) < 1:
+                raise ValueError(f"{name}: expected 1 or more, got {value}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate: expected more than 0, got {self.learning_rate}")
+        if self.binarize not in BINARIZE:
+            raise ValueError(f"binarize: expected one of {BINARIZE}, got {self.binarize!r}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision: expected one of {PRECISIONS}, got {self.precision!r}")
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in an epoch."""
+        return math.ceil(self.images / self.batch_size)
+
+    def rates(self, epoch: int) -> list[float]:
+        """The learning rates of an epoch's steps; the first epoch is 1."""
+        number = range((epoch - 1) * self.steps, epoch * self.steps)
+        return [one_cycle(n, self.epochs * self.steps, self.learning_rate) for n in number]
+
+    def changes(self, state: dict) -> str:
+        """What a training state was planned with and this plan is not; "" if they agree."""
+        before, now = state["plan"], asdict(self)
+        return ", ".join(f"{k} {before[k]} (now {now[k]})" for k in now if before[k] != now[k])
+
+
+class _Run:
+    """A model in training: how far it is, and all that was there at the last whole epoch.
+
+    Attributes:
+        rows: of the history.
+        threads: of torch while training, the same number from the first epoch to the last, also
+            across resuming: another number adds in another order, and rounds otherwise.
+        kept: weights, rows and training state at the end of the last whole epoch.
+    """
+
+    def __init__(self, model: nn.Module, plan: Plan, train: Tensor, test: Tensor, loss: Loss):
+        self.model, self.plan, self.loss = model, plan, loss
+        sample = train[: len(test)]
+        if plan.binarize == "dynamic":
+            test, sample = binarize_once(test, seed=0), binarize_once(sample, seed=0)
+        self.scored = {"train": sample, "test": test}
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=plan.learning_rate, fused=True)
+        how = (plan.batch_size, plan.binarize, plan.precision, plan.compiled)
+        self.steps = Steps(model, train, loss, self.optimizer, *how)
+        self.generator = generator_of(train.device)
+        self.rows: list[dict[str, float]] = []
+        self.threads = pick_threads() if plan.device == "cpu" else torch.get_num_threads()
+        self.kept = self.snapshot()
+        self.start = time.perf_counter()
+
+    def snapshot(self) -> dict:
+        """All that a run is made of at the end of an epoch, copied."""
+        state = {
+            "optimizer": self.optimizer.state_dict(),
+            "random": self.generator.get_rng_state(),
+            "epoch": len(self.rows),
+            "plan": asdict(self.plan),
+            "threads": self.threads,
+        }
+        return copy.deepcopy(
+            {"weights": self.model.state_dict(), "training_state": state, "rows": self.rows}
+        )
+
+    def go_back_to(self, point: History | str | Path) -> None:
+        """Put model, optimiser and random state back to the end of an epoch of an earlier run."""
+        if isinstance(point, History):
+            weights, state, rows = self.model.state_dict(), point.training_state, point.rows
+        else:
+            content = read_checkpoint(point)
+            weights, state, rows = (content[k] for k in ("weights", "training_state", "rows"))
+        if state is None:
+            raise CheckpointError(
+                "resume: expected a training state, got a finished model without one"
+            )
+        try:
+            changes = self.plan.changes(state)
+            if not changes:
+                state = copy.deepcopy(state)
+                self.model.load_state_dict(weights)
+                self.optimizer.load_state_dict(state["optimizer"])
+                self.generator.set_rng_state(state["random"])
+                self.rows, self.threads = list(rows), state["threads"]
+        except UNFIT as error:
+            raise CheckpointError(f"resume: the training state does not fit: {error}") from error
+        if changes:
+            raise CheckpointError(f"resume: the run to continue was planned with {changes}")
+        self.kept = self.snapshot()
+        self.start = time.perf_counter() - (rows[-1]["seconds"] if rows else 0.0)
+
+    def progress_bar(self, shown: bool) -> tqdm:
+        total, done = self.plan.epochs * self.plan.steps, len(self.rows) * self.plan.steps
+        return tqdm(total=total, initial=done, desc="training", unit="step", disable=not shown)
+
+    def train_one_epoch(self, bar: tqdm) -> dict[str, float]:
+        """Train, score and keep the next epoch; returns its row.
+
+        Raises:
+            NonFiniteLoss: and the model is back at the last whole epoch.
+        """
+        epoch = len(self.rows) + 1
+        self.stop_unless_finite(self.steps.epoch(self.plan.rates(epoch), bar))
+        row = {"epoch": epoch, "seconds": 0.0}
+        for name, pixels in self.scored.items():
+            scores = evaluate(self.model, pixels, self.loss)
+            row |= {f"{name}_{k}": value for k, value in scores.items()}
+        row["seconds"] = time.perf_counter() - self.start
+        self.stop_unless_finite(row["train_loss"] + row["test_loss"])
+        self.rows = [*self.rows, row]
+        self.kept = self.snapshot()
+        bar.set_postfix_str(f"epoch {epoch}, test loss {row['test_loss']:.2f}")
+        return row
+
+    def stop_unless_finite(self, value: float) -> None:
+        if not math.isfinite(value):
+            done = len(self.finish(interrupted=True).rows)
+            raise NonFiniteLoss(
+                f"the loss became {value} in epoch {done + 1} of {self.plan.epochs} "
+                f"(learning_rate={self.plan.learning_rate:g}); the model is back at the end of "
+                f"epoch {done}. Try a smaller learning rate."
+            )
+
+    def finish(self, interrupted: bool | None = None) -> History:
+        """The model as it was at the last whole epoch, and the history up to there."""
+        self.model.load_state_dict(self.kept["weights"])
+        self.model.eval()
+        rows, state = self.kept["rows"], self.kept["training_state"]
+        early = len(rows) < self.plan.epochs if interrupted is None else interrupted
+        return History(rows, state, early)

@@ -1,0 +1,234 @@
+"""Live pictures: a function of knob values, and sliders that call it again.
+
+One `widgets.Image` is updated in place, which neither flickers nor stacks up. Works with
+ipywidgets 7.7.1 (Colab) and 8.
+"""
+
+import inspect
+import io
+import math
+from collections.abc import Callable, Mapping
+from numbers import Integral, Real
+from typing import Any
+
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+DPI = 100  # of figures, whatever the plot style says: a picture must not change its size
+LARGEST = (640, 360)  # small images are enlarged by a whole factor to at most this, in pixels
+STYLE = """<style>
+.course-knobs { --jp-widgets-font-size: 15px; }
+.course-knobs .widget-readout { max-width: none; }
+.course-knobs .course-text { height: auto; white-space: pre-wrap; text-align: left;
+    line-height: 1.5; font-family: monospace; }
+.course-pixels { image-rendering: pixelated; }
+.jp-OutputArea-child:has(.course-live) + .jp-OutputArea-child:has(.jp-RenderedImage) {
+    display: none; }
+</style>"""
+
+
+def _pixels(array: np.ndarray) -> np.ndarray:
+    """Ink (H, W) or colours (H, W, 3 or 4), uint8 or 0 to 1, to uint8 as a screen shows it."""
+    array = np.asarray(array)
+    if array.size == 0 or not (array.ndim == 2 or array.shape[2:] in [(3,), (4,)]):
+        raise ValueError(f"image: expected (H, W) or (H, W, 3), got {array.shape}")
+    if array.dtype.kind in "fb":
+        if not np.isfinite(array).all():
+            raise ValueError("image: expected finite numbers, got NaN or infinity")
+        array = np.rint(255.0 * np.clip(array, 0, 1)).astype(np.uint8)
+    elif array.dtype != np.uint8:
+        raise ValueError(f"image: expected uint8, or floats from 0 to 1, got {array.dtype}")
+    return 255 - array if array.ndim == 2 else array
+
+
+def to_png(image: np.ndarray | Image.Image | Figure) -> tuple[bytes, tuple[int, int]]:
+    """Encode an image: (PNG bytes, (width, height) in pixels). Nothing is enlarged here.
+
+    Args:
+        image: an array (H, W) of ink, where 0 is paper and 1 (or 255 in uint8) is ink; an array
+            (H, W, 3) of colours, uint8 or 0 to 1; a Pillow image; or a Matplotlib figure.
+    """
+    if isinstance(image, Figure):
+        image.set_dpi(DPI)
+        canvas = FigureCanvasAgg(image)
+        canvas.draw()
+        image = canvas.buffer_rgba()
+    if not isinstance(image, Image.Image):
+        image = Image.fromarray(_pixels(image))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue(), image.size
+
+
+def _parts(result: Any) -> tuple[Any, str]:
+    """What a function returned as (image, text)."""
+    if not isinstance(result, tuple):
+        return result, ""
+    if len(result) == 2 and isinstance(result[1], str):
+        return result
+    if result and isinstance(result[0], Figure):  # (fig, ax), as course_utils.plotting returns
+        return result[0], ""
+    kinds = ", ".join(type(part).__name__ for part in result)
+    raise ValueError(f"expected an image or (image, text), got ({kinds})")
+
+
+# --- one slider per knob -------------------------------------------------------------------------
+
+
+def _hundredth(length: float) -> float:
+    """1, 2 or 5 times a power of ten: the largest that is no more than length / 100."""
+    power = 10.0 ** math.floor(math.log10(length / 100))
+    return max(m * power for m in (1, 2, 5) if m * power <= length / 100 * (1 + 1e-9))
+
+
+def _number_slider(name: str, spec: tuple, **look: Any) -> widgets.Widget:
+    """(min, max), (min, max, step) or (min, max, step, value) as an IntSlider or FloatSlider."""
+    if not 2 <= len(spec) <= 4 or not all(
+        isinstance(v, Real) and not isinstance(v, bool) and math.isfinite(v) for v in spec
+    ):
+        raise ValueError(f"{name}: expected (min, max), with step, with value; got {spec}")
+    whole = all(isinstance(v, Integral) for v in spec)
+    spec = [int(v) if whole else float(v) for v in spec]
+    low, high = spec[:2]
+    if low >= high:
+        raise ValueError(f"{name}: expected min < max, got {low} and {high}")
+    step = spec[2] if len(spec) > 2 else 1 if whole else _hundredth(high - low)
+    if not 0 < step <= high - low:
+        raise ValueError(f"{name}: expected a step above 0 and within the range, got {step}")
+    middle = low + step * round((high - low) / 2 / step)
+    value = spec[3] if len(spec) > 3 else middle
+    if not low <= value <= high:
+        raise ValueError(f"{name}: expected a value from {low} to {high}, got {value}")
+    if whole:
+        return widgets.IntSlider(value, low, high, step, **look)
+    # As many decimals as the positions of the slider need.
+    shown = [d for d in range(5) if all(abs(round(v, d) - v) < 1e-9 for v in (low, step))]
+    look["readout_format"] = f".{shown[0]}f" if shown else ".4g"
+    return widgets.FloatSlider(value, min=low, max=high, step=step, **look)
+
+
+def _slider(name: str, spec: Any, name_width: str) -> widgets.Widget:
+    """The widget of one knob."""
+    look = {"description": name, "style": {"description_width": name_width}}
+    if isinstance(spec, bool):
+        return widgets.Checkbox(spec, indent=False, **look)
+    look |= {"continuous_update": True, "readout": True, "layout": {"width": "420px"}}
+    choices = isinstance(spec, (list, Mapping)) or (
+        isinstance(spec, tuple) and any(isinstance(v, str) for v in spec)
+    )
+    if choices:
+        if not spec:
+            raise ValueError(f"{name}: expected at least one choice, got none")
+        return widgets.SelectionSlider(options=list(spec), **look)
+    if isinstance(spec, tuple):
+        return _number_slider(name, spec, **look)
+    raise ValueError(f"{name}: expected (min, max, ...), choices or a bool, got {spec!r}")
+
+
+class Knobs(widgets.VBox):
+    """What `knobs` returns. Show it as the last expression of a cell.
+
+    Attributes:
+        sliders: name to widget; setting its `.value` redraws.
+        image: the `widgets.Image`; its `.value` holds PNG bytes.
+        text: the `widgets.Label` under it; its `.value` holds the text, or the last error.
+    """
+
+    def __init__(self, function: Callable[..., Any], specs: dict[str, Any]):
+        self._function = function
+        self._choices = {k: spec for k, spec in specs.items() if isinstance(spec, Mapping)}
+        width = f"{max(map(len, specs), default=0) + 1}ch"  # one for all, so that they line up
+        self.sliders = {name: _slider(name, spec, width) for name, spec in specs.items()}
+        self._start = {name: slider.value for name, slider in self.sliders.items()}
+        self._resetting = False
+        self.image = widgets.Image(format="png", layout={"align_self": "flex-start"})
+        self.text = widgets.Label()
+        self.text.add_class("course-text")
+        self._redraw()
+        for slider in self.sliders.values():
+            slider.observe(self._redraw, "value")
+        button = widgets.Button(description="reset", layout={"width": "auto"})
+        button.layout.align_self = "flex-start"
+        button.on_click(lambda _: self.reset())
+        style = widgets.HTML(STYLE, layout={"display": "none"})
+        super().__init__([*self.sliders.values(), button, self.image, self.text, style])
+        self.add_class("course-knobs")
+
+    def __repr__(self) -> str:  # no addresses: compared when notebooks are tested
+        return f"Knobs({', '.join(self.sliders)})"
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the function is called with now."""
+        at = {name: slider.value for name, slider in self.sliders.items()}
+        return {k: self._choices[k][v] if k in self._choices else v for k, v in at.items()}
+
+    @property
+    def widget(self) -> "Knobs":
+        """Itself."""
+        return self
+
+    def reset(self) -> None:
+        """Put every knob back to its start, and redraw once."""
+        self._resetting = True
+        try:
+            for name, slider in self.sliders.items():
+                slider.value = self._start[name]
+        finally:
+            self._resetting = False
+        self._redraw()
+
+    def _redraw(self, _change: Any = None) -> None:
+        if self._resetting:
+            return
+        open_before = set(plt.get_fignums())
+        try:
+            image, text = _parts(self._function(**self.values))
+            png, (width, height) = to_png(image)
+        except Exception as error:  # the last good picture stays
+            self.text.value = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise
+        finally:  # or the notebook would show them a second time
+            for number in set(plt.get_fignums()) - open_before:
+                plt.close(number)
+        scale = 1
+        if isinstance(image, Figure):
+            plt.close(image)
+            self.image.remove_class("course-pixels")
+        else:
+            scale = max(1, min(LARGEST[0] // width, LARGEST[1] // height))
+            self.image.add_class("course-pixels")
+        with self.image.hold_sync():  # one message
+            self.image.width = str(scale * width)
+            self.image.value = png
+        self.text.value = text
+
+
+def knobs(function: Callable[..., Any], /, **sliders: Any) -> Knobs:
+    """A live picture of a function, with one slider for each of its arguments.
+
+    Args:
+        function: from knob values to an image (see `to_png`), or to (image, text). The same
+            values must give the same image.
+        sliders: by name, `(min, max)`, `(min, max, step)` or `(min, max, step, value)`: whole
+            numbers if all are, else floats; a list of choices; a dict of choices, whose slider
+            holds the key and whose function gets the value; True or False. Without a value,
+            ranges start in the middle and choices at the first.
+
+    Raises:
+        ValueError: a knob that the function does not take, a missing one, or a bad range.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    taken = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    anything = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    for name in sliders:
+        if name not in taken and not anything:
+            raise ValueError(f"{name}: expected one of the function's {taken}, got another knob")
+    for p in parameters:
+        if p.name in taken and p.default is p.empty and p.name not in sliders:
+            raise ValueError(f"{p.name}: expected a knob for this argument, got none")
+    return Knobs(function, sliders)

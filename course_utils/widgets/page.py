@@ -1,0 +1,270 @@
+"""The explorer as one HTML file that needs no kernel and no network."""
+
+import base64
+import copy
+import html
+import itertools
+import json
+import math
+import re
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from course_utils.data import as_float
+from course_utils.files import write_whole
+from course_utils.models import Autoencoder
+from course_utils.session import PALETTE
+from course_utils.widgets.explorers import CODED, LIMIT, STEP, UNUSED, unit_kl
+
+LARGEST_PAGE = 2_000_000  # bytes
+SLIDERS_IN_FRONT = 20  # on the page, in two columns
+EXAMPLES = 10  # test images that travel with it
+PAGE_TOLERANCE = 1e-2  # of the page's pixels against `decode_mean`
+# Ten classes need ten colours: Okabe and Ito's without grey, and three of Paul Tol's. On dark
+# paper black is white, and dark ones are lighter. Digits are drawn as digits: nobody needs to
+# tell all ten colours apart.
+_CLASS_COLOURS = [*PALETTE[:7], "#882255", "#999933", "#332288"]
+_ON_DARK = {
+    "#0072B2": "#3D9BE9",
+    "#000000": "#FFFFFF",
+    "#882255": "#F0629A",
+    "#999933": "#DDCC77",
+    "#332288": "#A99BFF",
+}
+
+
+def _as_base64(array: np.ndarray) -> str:
+    return base64.b64encode(array.tobytes()).decode("ascii")
+
+
+def _halves(values: Tensor) -> str:
+    with np.errstate(over="ignore"):
+        halved = values.detach().cpu().float().numpy().astype("<f2")
+    if not np.isfinite(halved).all():
+        raise ValueError("model: expected finite numbers up to 65,504, got larger ones or NaN")
+    return _as_base64(halved)
+
+
+def _page_layers(decoder: nn.Module, latent_dim: int) -> list[dict[str, Any]]:
+    """The decoder's layers as the page reads them, weights in half precision.
+
+    Raises:
+        ValueError: for a layer that explorer.js does not know.
+    """
+    layers: list[dict[str, Any]] = []
+    shape: tuple[int, ...] = (latent_dim,)  # of what goes into the next layer
+    for layer in decoder if isinstance(decoder, nn.Sequential) else [decoder]:
+        if isinstance(layer, nn.Linear):
+            weight, bias = layer.weight, layer.bias
+            bias = torch.zeros(layer.out_features) if bias is None else bias
+            sizes = {"inputs": layer.in_features, "outputs": layer.out_features}
+            # By rows of inputs: the page skips an input that is zero.
+            weights = {"weight": _halves(weight.T.contiguous()), "bias": _halves(bias)}
+            layers.append({"kind": "linear", **sizes, **weights})
+            shape = (layer.out_features,)
+        elif isinstance(layer, nn.ReLU):
+            layers.append({"kind": "relu"})
+        elif isinstance(layer, nn.Unflatten):
+            shape = tuple(layer.unflattened_size)
+        elif isinstance(layer, nn.Flatten):
+            shape = (math.prod(shape),)
+        elif isinstance(layer, nn.ConvTranspose2d) and len(shape) == 3 and layer.groups == 1:
+            with torch.no_grad():
+                blank = torch.zeros(1, *shape).to(layer.weight)
+                to = tuple(layer(blank).shape[1:])
+            if layer.dilation != (1, 1):
+                raise ValueError(f"decoder: expected dilation 1, got {layer}")
+            bias = torch.zeros(to[0]) if layer.bias is None else layer.bias
+            layers.append(
+                {
+                    "kind": "transposed",
+                    "channels": [shape[0], to[0]],
+                    "from": shape[1:],
+                    "to": to[1:],
+                    "kernel": layer.kernel_size,
+                    "stride": layer.stride,
+                    "padding": layer.padding,
+                    "weight": _halves(layer.weight),
+                    "bias": _halves(bias),
+                }
+            )
+            shape = to
+        else:
+            raise ValueError(
+                "decoder: expected Linear, ReLU, Unflatten, Flatten and ConvTranspose2d layers, "
+                f"as in models.VAE and models.ConvVAE, got {layer}"
+            )
+    return layers
+
+
+@torch.no_grad()
+def _check_page(model: Any, z: Tensor) -> None:
+    """Raise unless the layers in half precision, and nothing else, make `decode_mean`."""
+    halved = copy.deepcopy(model.decoder).cpu().half().float()
+    output = halved(z)
+    page = output.clamp(0, 1) if _output_of(model) == "clamp" else torch.sigmoid(output)
+    wanted = model.decode_mean(z.to(next(model.parameters()))).cpu().float().clamp(0, 1)
+    error = (page - wanted).abs().max().item() if page.shape == wanted.shape else math.inf
+    if not error <= PAGE_TOLERANCE:  # not: catches NaN too
+        raise ValueError(
+            "model: expected decode_mean(z) to be the decoder's layers and a sigmoid (Bernoulli) "
+            f"or nothing (Gaussian), in half precision; the pixels are {error:.2g} apart"
+        )
+
+
+def _output_of(model: Any) -> str:
+    """What turns the decoder's output into pixels: "sigmoid" or "clamp"."""
+    likelihood = getattr(model, "likelihood", "gaussian")  # an autoencoder's output is the image
+    return "clamp" if likelihood == "gaussian" else "sigmoid"
+
+
+def _classes(labels: Tensor | Sequence) -> tuple[list[dict[str, str]], list[int]]:
+    """The classes with their colours, in order, and the number of each label's class."""
+    labels = labels.tolist() if isinstance(labels, Tensor) else list(labels)
+    kinds = sorted(set(labels))
+    classes = []
+    for name, colour in zip(map(str, kinds), itertools.cycle(_CLASS_COLOURS)):
+        colours = {"light": colour, "dark": _ON_DARK.get(colour, colour)}
+        classes.append({"name": name, "mark": name if len(name) == 1 else "", **colours})
+    if len(classes) > 256:
+        raise ValueError(f"labels: expected at most 256 classes, got {len(classes)}")
+    return classes, [kinds.index(label) for label in labels]
+
+
+def _page_codes(model: Any, images: Tensor, labels: Tensor | Sequence | None) -> dict[str, Any]:
+    """What the images add to the page: codes, average KL, and some of them to encode."""
+    if len(images) == 0:
+        raise ValueError("images: expected at least one, got none")
+    if labels is not None and len(labels) != len(images):
+        raise ValueError(f"labels: expected {len(images)}, one per image, got {len(labels)}")
+    x = as_float(images[:CODED])
+    with torch.no_grad():
+        codes = model.encode(x.to(next(model.parameters())))
+    kl = unit_kl(*codes).cpu() if isinstance(codes, tuple) else None
+    codes = (codes[0] if isinstance(codes, tuple) else codes).cpu().float()
+    if not codes.isfinite().all():
+        raise ValueError("model: expected finite codes of the images, got NaN or infinity")
+    part: dict[str, Any] = {}
+    if kl is not None:
+        part |= {"kl": kl.tolist(), "order": kl.argsort(descending=True).tolist()}
+    else:  # no prior to place the code by
+        spread = codes.std(0, correction=0).clamp_min(1e-6)
+        part |= {"prior": False, "centre": codes.mean(0), "scale": spread}
+    number = [0] * len(x)
+    if labels is not None:
+        part["classes"], number = _classes(labels[:CODED])
+    chosen = list(range(len(x)))[:EXAMPLES]
+    if labels is not None:  # one of each class, as far as they go
+        firsts = [number.index(k) for k in range(len(part["classes"]))]
+        chosen = (firsts + [n for n in chosen if n not in firsts])[:EXAMPLES]
+    part["images"] = [
+        {
+            "pixels": _as_base64((255 * x[n]).round().to(torch.uint8).numpy()),
+            "label": None if labels is None else part["classes"][number[n]]["name"],
+            "code": codes[n].tolist(),
+        }
+        for n in chosen
+    ]
+    return part | {"all_codes": codes, "number": number}
+
+
+def _page_model(
+    model: Any, images: Tensor | None, labels: Tensor | Sequence | None
+) -> dict[str, Any]:
+    """All that the page knows of the model."""
+    decoder, size = getattr(model, "decoder", None), getattr(model, "latent_dim", None)
+    usable = isinstance(decoder, nn.Module) and isinstance(size, int) and size >= 1
+    if not usable or not callable(getattr(model, "decode_mean", None)):
+        raise ValueError(
+            "model: expected latent_dim, decode_mean(z) and the layers of its decoder in "
+            f"`decoder`, as in models.VAE, got {type(model).__name__}"
+        )
+    side = math.isqrt(model.data_dim)
+    if side * side != model.data_dim:
+        raise ValueError(f"model: expected square images, got {model.data_dim} pixels")
+    content = {
+        "latents": size,
+        "side": side,
+        "limit": LIMIT,
+        "step": STEP,
+        "unused": UNUSED,
+        "in_front": SLIDERS_IN_FRONT,
+        "output": _output_of(model),
+        "layers": _page_layers(decoder, size),
+        "prior": not isinstance(model, Autoencoder),  # which has none
+        "centre": torch.zeros(size),
+        "scale": torch.ones(size),
+        "kl": None,
+        "order": list(range(size)),
+        "images": [],
+        "classes": [{"name": "", "mark": "", "light": PALETTE[0], "dark": PALETTE[5]}],
+        "codes": None,
+    }
+    if images is not None:
+        content |= _page_codes(model, images, labels)
+        codes, number = content.pop("all_codes"), content.pop("number")
+        if size == 2:
+            at = (codes - content["centre"]) / content["scale"]
+            label = _as_base64(np.array(number, np.uint8))
+            content["codes"] = {"at": _halves(at), "label": label}
+    draws = torch.randn(64, size, generator=torch.Generator().manual_seed(0))
+    _check_page(model, content["centre"] + content["scale"] * draws)
+    return content | {k: content[k].tolist() for k in ("centre", "scale")}
+
+
+def export_html(
+    model: Any,
+    path: str | Path,
+    images: Tensor | None = None,
+    labels: Tensor | Sequence | None = None,
+    title: str = "Latent explorer",
+) -> Path:
+    """Write the explorer as one HTML file that needs no kernel and no network.
+
+    The decoder's weights travel inside in half precision, and the page computes the images. Two
+    latent units become a map to press and drag on; more become sliders, ordered by average KL.
+    Mouse, touch and keyboard. Introduced in notebook 06.
+
+    Args:
+        model: `VAE`, `LinearVAE`, `ConvVAE`, `Autoencoder`, or one like them: with `latent_dim`,
+            `decode_mean(z)`, and in `decoder` Linear, ReLU or ConvTranspose2d layers.
+        path: the file, in a folder that exists. Written whole or not at all.
+        images: (N, 28, 28) uint8 or (N, D) in [0, 1]. The first 1,000 say how much each unit is
+            used, and are the codes on the map; ten travel with the page, to be encoded.
+        labels: (N,), numbers or names of classes, which choose the ten and colour the codes.
+        title: heading of the page.
+    Returns:
+        The path.
+    Raises:
+        FileNotFoundError: when the folder does not exist.
+        ValueError: for a model that the page cannot compute, or labels that do not fit; and when
+            the page would have more than 2 MB.
+        OSError: when the file cannot be written; an older file of that name is then untouched.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: expected an existing folder, got {path.parent}")
+    data = json.dumps(_page_model(model, images, labels), allow_nan=False)
+    package = resources.files("course_utils.widgets")
+    parts = {
+        "title": html.escape(title),
+        "data": data.replace("<", "\\u003c"),  # no label can close the script
+        "script": package.joinpath("explorer.js").read_text(encoding="utf-8"),
+    }
+    template = package.joinpath("explorer.html").read_text(encoding="utf-8")
+    # In one pass: a title that holds another place's name stays what it is.
+    page = re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], template).encode("utf-8")
+    if len(page) > LARGEST_PAGE:
+        weights = sum(p.numel() for p in model.decoder.parameters())
+        raise ValueError(
+            f"page: expected at most {LARGEST_PAGE / 1e6:g} MB, got {len(page) / 1e6:.1f} MB: "
+            f"the decoder has {weights:,} weights"
+        )
+    write_whole(path, page)
+    return path

@@ -1,0 +1,56 @@
+"""Small training runs, and what two of them must have in common."""
+
+import copy
+
+import torch
+from torch import nn
+
+from course_utils.models import VAE, Autoencoder, ConvVAE, LinearVAE
+from course_utils.training import History, fit
+
+DIM, EPOCHS, STEPS = 9, 3, 3
+CALLS_PER_EPOCH = STEPS + 2  # of the loss: every step, then the scores of train and test
+PLAN = {"epochs": EPOCHS, "batch_size": 20, "binarize": "dynamic", "progress": False}
+
+
+def grey_rows(n_train: int = 50, n_test: int = 30, dim: int = DIM):
+    """A pair of uint8 tensors; their order in the stream makes them the same in every process."""
+    generator = torch.Generator().manual_seed(1)
+    return tuple(
+        torch.randint(0, 256, (n, dim), generator=generator, dtype=torch.uint8)
+        for n in (n_train, n_test)
+    )
+
+
+def small_vae(seed: int = 2) -> VAE:
+    torch.manual_seed(seed)
+    return VAE(2, 4, data_dim=DIM)
+
+
+def run(model: nn.Module, **changes) -> History:
+    """The run that the tests interrupt and resume: 3 epochs of 3 steps, the last batch short."""
+    return fit(model, grey_rows(), **{**PLAN, **changes})
+
+
+def weights_of(model: nn.Module) -> dict:
+    return copy.deepcopy(model.state_dict())
+
+
+def scores_of(history: History) -> list[dict]:
+    """The rows without the clock, which no two runs share."""
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in history.rows]
+
+
+def assert_same(found: dict, expected: dict) -> None:
+    """Equal state dicts, bit for bit."""
+    assert found.keys() == expected.keys()
+    for name in expected:
+        assert torch.equal(found[name], expected[name]), name
+
+
+SMALL_MODELS = {
+    "Autoencoder": lambda: Autoencoder(2, 4, DIM),
+    "VAE": lambda: VAE(2, 4, "gaussian", DIM),
+    "LinearVAE": lambda: LinearVAE(3, DIM),
+    "ConvVAE": lambda: ConvVAE(2, 2, "continuous_bernoulli"),
+}

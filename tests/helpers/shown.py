@@ -1,0 +1,42 @@
+"""The definitions that stand on a notebook's page, brought to life for comparison."""
+
+import ast
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+
+
+def shown(number: int, *names: str, **given) -> SimpleNamespace:
+    """The functions and classes called `names` on the page of notebook `number`.
+
+    All imports and the named definitions are executed, and nothing else. `given` are the globals
+    that the definitions use besides (`device`, say).
+
+    Raises:
+        LookupError: if the notebook or one of the names is not there exactly once.
+    """
+    paths = sorted(NOTEBOOKS.glob(f"{number:02d}_*.ipynb"))
+    if len(paths) != 1:
+        raise LookupError(f"expected one notebook {number:02d}, found {[p.name for p in paths]}")
+    page, wanted = dict(given), list(names)
+    for cell in nbformat.read(paths[0], as_version=4).cells:
+        if cell.cell_type != "code":
+            continue
+        lines = (line for line in cell.source.split("\n") if not line.lstrip().startswith("%"))
+        try:
+            body = ast.parse("\n".join(lines)).body
+        except SyntaxError:
+            continue  # a cell whose block holds nothing but a magic: the installation
+        for node in body:
+            imports = isinstance(node, ast.Import | ast.ImportFrom)
+            defines = getattr(node, "name", None) in names
+            if imports or defines:
+                exec(compile(ast.Module([node], []), paths[0].name, "exec"), page)
+            if defines:
+                wanted.remove(node.name)
+    if wanted:
+        raise LookupError(f"{paths[0].name} does not define {wanted}")
+    return SimpleNamespace(**{name: page[name] for name in names})

@@ -1,0 +1,205 @@
+"""What stands on the page of notebook 01 does what the package does, and its walk is honest."""
+
+import io
+import math
+
+import numpy as np
+import pytest
+import torch
+from helpers.shown import shown
+from matplotlib import pyplot as plt
+from PIL import Image
+
+from course_utils import models, plotting
+from course_utils.widgets import knobs
+
+DEVICE = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def page():
+    names = ["Autoencoder", "squared_error", "second_moment", "linear_error", "train_linear"]
+    names += ["principal_angles", "share_held", "correlation", "interpolate", "random_mask"]
+    names += ["lean"]
+    return shown(1, *names, device=DEVICE)
+
+
+# --- the page and the package --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0, -30.0])
+def test_autoencoder_and_its_twin_agree_in_value_and_gradient(page, scale):
+    torch.manual_seed(0)
+    twin, original = models.Autoencoder(5, 7, 11).double(), page.Autoencoder(5, 7, 11).double()
+    original.load_state_dict(twin.state_dict())  # one architecture, one set of names
+    x = torch.rand(13, 11, dtype=torch.float64) * scale
+    results = []
+    for model in (original, twin):
+        loss = model.loss(x)
+        loss.mean().backward()
+        grads = (p.grad for p in model.parameters())
+        results.append([model.encode(x), model.decode(model.encode(x)), loss, *grads])
+    for shown_value, package_value in zip(*results, strict=True):
+        torch.testing.assert_close(shown_value, package_value, rtol=1e-6, atol=1e-6)
+
+
+# --- the linear world ----------------------------------------------------------------------------
+
+
+def test_linear_error_counts_what_the_rows_say(page):
+    torch.manual_seed(1)
+    x, W, V = (torch.randn(*s, dtype=torch.float64) for s in [(4500, 6), (6, 2), (2, 6)])
+    counted = (x - x @ V.T @ W.T).square().sum(1).mean()
+    S = page.second_moment(x)
+    torch.testing.assert_close(S, x.T @ x / len(x))
+    torch.testing.assert_close(page.linear_error(W, V, S), counted)
+    assert math.isclose(page.squared_error(x, x @ V.T @ W.T), counted)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_training_finds_the_leading_eigenvectors(page, tied, seed):
+    torch.manual_seed(seed)
+    basis = torch.linalg.qr(torch.randn(8, 8, dtype=torch.float64)).Q
+    S = basis @ torch.diag(torch.tensor([5.0, 4, 3, 2, 1, 0.5, 0.2, 0.1]).double()) @ basis.T
+    W, V = page.train_linear(S, 2, tied=tied)
+    assert page.principal_angles(W, basis[:, :2])[0] < 0.1
+    assert abs(page.linear_error(W, V, S) - 6.8) < 1e-3  # 3 + 2 + 1 + 0.5 + 0.2 + 0.1
+    assert not W.requires_grad and not V.requires_grad
+
+
+def test_principal_angles_of_a_plane_tilted_by_hand(page):
+    angle = math.radians(30)
+    A = torch.eye(4, 2, dtype=torch.float64)
+    B = torch.tensor([[1.0, 0], [0, math.cos(angle)], [0, math.sin(angle)], [0, 0]]).double()
+    torch.testing.assert_close(
+        page.principal_angles(A, 3 * B), torch.tensor([30.0, 0]).double(), rtol=0, atol=1e-5
+    )
+    assert math.isclose(page.share_held(B[:, 1], A), 0.75, rel_tol=1e-6)
+
+
+@pytest.mark.parametrize("slope", [-0.5, 0.0, 0.25])
+def test_lean_of_a_stroke_drawn_by_hand(page, slope):
+    ink = torch.zeros(28, 28)
+    for row in range(4, 25, 4):
+        column = 14 + slope * (row - 14)
+        left, share = int(column), column - int(column)
+        ink[row, left], ink[row, left + 1] = 1 - share, share
+    faint = torch.stack([ink.flatten(), 0.3 * ink.flatten()])  # ink counts by its share only
+    torch.testing.assert_close(page.lean(faint), torch.full((2,), slope), rtol=0, atol=1e-5)
+
+
+def test_interpolation_and_correlation(page):
+    path = page.interpolate(torch.zeros(3), torch.tensor([6.0, 12.0, -6.0]))
+    torch.testing.assert_close(path[:, 0], torch.arange(7.0))
+    z = torch.randn(50, 4, dtype=torch.float64)
+    np.testing.assert_allclose(page.correlation(z.T.cov()), np.corrcoef(z.T.numpy()))
+
+
+def test_masks_hide_one_square_inside_the_page(page):
+    masks = page.random_mask(200).view(-1, 28, 28)
+    hidden = 1 - masks
+    assert (hidden.sum((1, 2)) == 144).all()
+    assert ((hidden.amax(1).sum(1) == 12) & (hidden.amax(2).sum(1) == 12)).all()
+    assert not hidden[:, :4].any() and not hidden[:, 24:].any()
+    assert len(torch.unique(masks, dim=0)) > 20
+
+
+# --- the walk ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def walk():
+    """The knobs of the page over a small world: 200 codes, a network, its map of distances."""
+    torch.manual_seed(2)
+    model, codes, limit, tau = models.Autoencoder(2, 8), torch.randn(200, 2), 3.0, 0.5
+
+    def distance(z):
+        return torch.cdist(z.reshape(-1, 2), codes).min(1).values.view(z.shape[:-1])
+
+    ticks = torch.linspace(-limit, limit, 40)
+    on_grid = distance(torch.cartesian_prod(ticks, ticks)).view(40, 40).T
+    world = {"bent": model, "limit": limit, "tau": tau, "plotting": plotting, "torch": torch}
+    world |= {"distance": distance, "on_grid": on_grid}
+    function = shown(1, "walk", **world).walk
+    live = knobs(function, z_1=(-limit, limit, 0.05, 0.4), z_2=(-limit, limit, 0.05, 0.4))
+    return live, model, codes, limit, tau
+
+
+def seen(live):
+    return np.asarray(Image.open(io.BytesIO(live.image.value))).astype(int)
+
+
+@pytest.mark.parametrize("knob", ["z_1", "z_2"])
+@pytest.mark.parametrize("value", [-3.0, -1.5, 2.8, 3.0])
+def test_each_knob_moves_the_picture_and_the_text_tells_the_distance(walk, knob, value):
+    live, model, codes, limit, tau = walk
+    before = live.image.value
+    live.sliders[knob].value = value
+    assert live.image.value != before
+
+    z = torch.tensor([live.sliders["z_1"].value, live.sliders["z_2"].value])
+    d = (codes - z).norm(dim=1).min().item()
+    assert f"distance {d:.2f}" in live.text.value
+    assert live.text.value.endswith("empty place") == (d > tau)
+
+    right = seen(live)[:, 44:, 0]  # the decoded image, enlarged to the map's 40 pixels
+    ink = model.decode(z).detach().clamp(0, 1).view(28, 28)
+    nearest = np.arange(40) * 28 // 40
+    assert np.abs(right - 255 * (1 - ink.numpy()[np.ix_(nearest, nearest)])).max() <= 1
+
+
+def test_the_cross_stands_where_the_knobs_say(walk):
+    live, *_ = walk
+    live.sliders["z_1"].value, live.sliders["z_2"].value = 1.5, -1.5  # half way to the border
+    left = seen(live)[:, :40]
+    orange = np.abs(left - [214, 94, 0]).max(2) <= 1
+    rows, columns = orange.sum(1), orange.sum(0)
+    assert (rows.argmax(), columns.argmax()) == (39 - round(0.25 * 39), round(0.75 * 39))
+
+
+# --- the figures ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def test_lines_carry_their_names_and_two_standard_errors():
+    errors = {"a": torch.tensor([0.5, 0.5]), "b": torch.tensor([0.1, 0.1])}
+    fig, ax = plotting.lines([2, 4], {"a": [1.0, 2.0], "b": [3.0, 4.0]}, "size", "error", errors)
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["a", "b"]
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["2", "4"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("size", "error")
+    bar = ax.containers[0].lines[2][0].get_segments()[0]
+    np.testing.assert_allclose(bar[:, 1], [0.0, 2.0])
+
+
+def test_code_clouds_and_walk():
+    codes, labels = torch.randn(60, 2), torch.arange(60) % 10
+    fig, axes = plotting.code_clouds({"one": codes, "two": codes}, labels, torch.eye(3))
+    assert [ax.get_title() for ax in axes[:2]] == ["one", "two"]
+    np.testing.assert_array_equal(axes[-1].images[0].get_array(), np.eye(3))
+    assert list(axes[-1].images[0].get_extent()) == [0.5, 3.5, 3.5, 0.5]  # counted from 1
+    assert list(axes[-1].get_xticks()) == [1, 2, 3]
+    path = torch.tensor([[0.0, 0], [1, 1]])
+    rows = {"up": torch.zeros(2, 784), "down": torch.ones(2, 784)}
+    fig, axes = plotting.plane_walk(codes, labels, path, rows)
+    assert [t.get_text() for t in axes[1].get_yticklabels()] == ["up", "down"]
+    np.testing.assert_array_equal(axes[0].collections[-1].get_offsets(), path)
+
+
+def test_gap_map_lies_the_right_way_up():
+    distance = torch.rand(5, 5) + 0.01
+    fig, ax = plotting.gap_map(distance, 2.0, 0.5)
+    drawn = ax.images[0]
+    assert drawn.origin == "lower" and list(drawn.get_extent()) == [-2, 2, -2, 2]
+    assert ax.get_xlabel() == "$z_1$" and ax.get_ylabel() == "$z_2$"
+
+
+def test_map_and_digit_has_the_shape_and_kind_that_knobs_wants():
+    page = plotting.map_and_digit(torch.rand(30, 30), torch.zeros(2), torch.zeros(784), 0.1)
+    assert page.shape == (30, 64, 3) and page.dtype == np.uint8
+    assert (page[:, 34:] == 255).all()  # an empty image is paper

@@ -1,0 +1,178 @@
+"""What stands on the page of notebook 04 does what it says, and what the package does."""
+
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from helpers.shown import shown
+from matplotlib.figure import Figure
+from torch.distributions import MultivariateNormal, Normal, kl_divergence
+
+from course_utils import models, plotting
+from course_utils.session import own_seed
+from course_utils.widgets import knobs
+
+EPS = torch.special.ndtri((torch.arange(9, dtype=torch.float64) + 0.5) / 9)
+
+
+@pytest.fixture(autouse=True)
+def double_precision():
+    """The page sets it, and figures must not stay open."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+    plt.close("all")
+
+
+@pytest.fixture
+def laboratory():
+    return shown(4, "pathwise", "score_function", "exact_gradient", "square", "step")
+
+
+# --- definitions ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0, 200.0])
+def test_reparameterize_is_the_one_of_the_package(scale):
+    results = []
+    for function in (shown(4, "reparameterize").reparameterize, models.VAE(3).reparameterize):
+        with own_seed(2):
+            mu, log_var = (scale * torch.randn(2, 7, 3)).requires_grad_().unbind()
+            z = function(mu, log_var)
+            gradients = torch.autograd.grad(z.sum(), (mu, log_var))
+        results.append([z, *gradients])
+    for page, package in zip(*results, strict=True):
+        torch.testing.assert_close(page, package, rtol=1e-6, atol=1e-6)
+
+
+def test_pathwise_gradients_of_single_draws(laboratory):
+    eps = torch.randn(50, 3)
+    dmu, dstd = laboratory.pathwise(laboratory.square, 1.5, 0.8, eps)
+    torch.testing.assert_close(dmu, 2 * (1.5 + 0.8 * eps))
+    torch.testing.assert_close(dstd, 2 * (1.5 + 0.8 * eps) * eps)
+
+
+@pytest.mark.parametrize("baseline", [0.0, 2.5])
+def test_score_function_gradients_of_single_draws(laboratory, baseline):
+    eps = torch.randn(50, 3)
+    dmu, dstd = laboratory.score_function(laboratory.square, 1.5, 0.8, eps, baseline)
+    weight = ((1.5 + 0.8 * eps).square().sum(-1) - baseline)[:, None]
+    torch.testing.assert_close(dmu, weight * eps / 0.8)
+    torch.testing.assert_close(dstd, weight * (eps**2 - 1) / 0.8)
+
+
+def test_exact_gradient_against_the_formula_of_the_cosine(laboratory):
+    mu, std = 0.7, 1.3  # E[cos z] = exp(-std²/2) cos mu
+    expected = -math.exp(-(std**2) / 2) * torch.tensor([math.sin(mu), std * math.cos(mu)])
+    exact = laboratory.exact_gradient(lambda z: z.cos().sum(-1), mu, std)
+    torch.testing.assert_close(exact, expected)
+
+
+def test_variance_by_moments():
+    moments = np.array([1, 0, 1, 0, 3, 0, 15])
+    variance = shown(4, "variance", moments=moments).variance
+    g = np.polynomial.Polynomial([2.0, -1.0, 0.5, 0.25])
+    nodes, weights = np.polynomial.hermite_e.hermegauss(20)
+    weights = weights / weights.sum()
+    mean = weights @ g(nodes)
+    assert variance(g) == pytest.approx(weights @ g(nodes) ** 2 - mean**2)
+
+
+def test_loss_against_best_is_a_difference_of_divergences():
+    loss = shown(4, "loss_against_best").loss_against_best
+    root = torch.randn(4, 4)
+    precision, m = root @ root.T + torch.eye(4), torch.randn(4)
+    full = MultivariateNormal(m, precision_matrix=precision)
+    best = MultivariateNormal(m, (1 / precision.diagonal()).diag())
+    for _ in range(5):
+        mu, log_var = torch.randn(2, 4)
+        q = MultivariateNormal(mu, log_var.exp().diag())
+        expected = kl_divergence(q, full) - kl_divergence(best, full)
+        torch.testing.assert_close(loss(mu, log_var, m, precision), expected)
+
+
+@pytest.mark.parametrize("runner", ["by_path", "by_path_only", "by_score_leave_one_out"])
+def test_runners_of_the_race_have_the_right_gradient_on_average(runner):
+    names = ["log_q_of", "reparameterize", "by_score", runner]
+    page = shown(4, *dict.fromkeys(names))
+    torch.manual_seed(0)
+    mu, log_var = torch.tensor([0.5]), torch.tensor([-0.4])
+    target = Normal(1.0, 0.7)
+
+    def log_joint(z):
+        return target.log_prob(z).sum(-1) - 10.0
+
+    groups = 2000  # of 20 draws each
+    copies = [p.expand(20, groups, 1).clone().requires_grad_() for p in (mu, log_var)]
+    gradients = torch.autograd.grad(getattr(page, runner)(log_joint, *copies).sum(), copies)
+    leaves = [p.clone().requires_grad_() for p in (mu, log_var)]
+    kl = kl_divergence(Normal(leaves[0], torch.exp(0.5 * leaves[1])), target).sum()
+    exact = torch.autograd.grad(-kl, leaves)
+    for estimates, value in zip(gradients, exact, strict=True):
+        each = estimates.mean(0)[:, 0]  # one estimate for each group
+        assert (each.mean() - value).abs() < 4.5 * each.std() / groups**0.5
+
+
+# --- the widget ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def frozen():
+    canvas = Figure(figsize=(5.5, 3.6)).subplots()
+    page = shown(4, "frozen_picture", frozen_eps=EPS, canvas=canvas)
+    live = knobs(page.frozen_picture, mu=(-3.0, 3.0, 0.1, 0.0), std=(0.1, 2.0, 0.1, 1.0))
+    return live, canvas
+
+
+@pytest.mark.parametrize(("knob", "value"), [("mu", 1.7), ("mu", -3.0), ("std", 0.1), ("std", 2)])
+def test_each_knob_changes_the_picture_and_the_points_obey_the_identity(frozen, knob, value):
+    live, canvas = frozen
+    before = live.image.value
+    live.sliders[knob].value = value
+    assert live.image.value != before
+    mu, std = live.sliders["mu"].value, live.sliders["std"].value
+    points, feet = (collection.get_offsets() for collection in canvas.collections[:2])
+    np.testing.assert_array_equal(points[:, 0], (mu + std * EPS).numpy())
+    np.testing.assert_array_equal(feet[:, 0], points[:, 0])
+    np.testing.assert_array_equal(points[:, 1], EPS.numpy())  # never rolled again
+
+
+# --- figures -------------------------------------------------------------------------------------
+
+
+def test_repeated_intervals_mark_the_misses():
+    results = {"a": (torch.tensor([1.0, 3.0]), torch.tensor([0.2, 0.2]))}
+    fig, (ax,) = plotting.repeated_intervals(results, 1.0, "value")
+    colours = [line.lines[0].get_color() for line in ax.containers]
+    assert colours[1] == "black" != colours[0]
+    assert (ax.get_title(), ax.get_xlabel()) == ("a", "value")
+
+
+def test_theory_and_measured_match_by_colour():
+    x, at = torch.linspace(0, 1, 20), torch.tensor([0.2, 0.8])
+    fig, ax = plotting.theory_and_measured(
+        x, {"p": x**2, "level": 0.5}, {"p": (at, at**2, 0.1 * at)}, xlabel="x", ylabel="y"
+    )
+    curve, level = ax.lines[:2]
+    np.testing.assert_allclose(curve.get_ydata(), x**2)
+    np.testing.assert_allclose(level.get_ydata(), 0.5)
+    assert ax.containers[0].lines[0].get_color() == curve.get_color() != level.get_color()
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("x", "y")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["p", "level"]
+
+
+def test_training_bands_show_the_median_and_keep_colours():
+    runs = torch.tensor([[1.0, 2.0], [3.0, 4.0], [9.0, 9.0]])
+    fig, ax = plotting.training_bands({"b": runs}, "nats", colours=["a", "b"])
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [3.0, 4.0])
+    assert ax.lines[0].get_color() == plotting.PALETTE[1]
+    assert ax.get_yscale() == "log" and ax.get_ylabel() == "nats"
+
+
+def test_histogram_and_line():
+    fig, ax = plotting.histogram_and_line(torch.linspace(0, 1, 500), 0.25, "value", "truth")
+    assert ax.get_xlabel() == "value" and ax.get_ylabel() == "draws"
+    assert "truth: 0.25" in [text.get_text() for text in ax.get_legend().get_texts()]

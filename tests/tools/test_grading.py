@@ -1,0 +1,224 @@
+"""The real nbgrader grades three students: `make test-grading`.
+
+Three notebooks are released, handed in, autograded and sent back with feedback: a small one made
+here, and two of the course, cut down to set-up, definitions and exercises, because a full run
+takes minutes for each student. Students hand in *our* student edition, filled in
+or not; the gradebook comes from nbgrader's own release of the instructor's edition.
+"""
+
+import copy
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from helpers.stand_alone import preamble
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from tools.release import content, exercises_of, student_edition, tag
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [
+    pytest.mark.grading,
+    pytest.mark.skipif(sys.platform == "win32", reason="nbgrader's commands are tried on POSIX"),
+]
+
+# Wrong answers, each a slip somebody might make: notebook, exercise, what stands there, the slip.
+SLIPS = [
+    ("90_small", "ex1", "return 2 * x", "return 2 + x"),
+    ("90_small", "ex3", "half, third = 1 / 2, 1 / 3", "half, third = 1 / 2, 1 / 4"),
+    ("02_probabilistic_pca", "ex2", "posterior_variance = 1 / 3", "posterior_variance = 3.0"),
+    ("02_probabilistic_pca", "ex4", "return 0.5 * (", "return ("),
+    ("04_reparameterization", "ex1", "- scale *", "+ scale *"),
+    ("04_reparameterization", "ex3", "(len(f) - 1)", "len(f)"),
+]
+
+
+def small():
+    """A notebook in the course's form whose checks end in every way that a check may end."""
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    hint = """class Hint(Exception):
+    def _render_traceback_(self):  # IPython asks for it: no traceback, only the hint
+        return [f"Not yet: {self}"]"""
+    nb = new_notebook(
+        metadata={"kernelspec": kernel},
+        cells=[
+            new_markdown_cell("# A title\n\n![a map](figures/map.svg)", id="title"),
+            new_code_cell(hint, id="setup"),
+            new_code_cell("1 / 0", id="secret", metadata={"tags": ["instructor"]}),
+            new_markdown_cell("## Exercises\n\n**1 · Twice.** Fill in one line.", id="ex1_text"),
+            new_code_cell(solution("    ", "def double(x):", "return 2 * x"), id="ex1"),
+            new_code_cell(
+                "if double(7) != 14:\n    raise Hint('twice, not plus two')\nprint('Well done')",
+                id="ex1_check",
+            ),
+            new_markdown_cell("**2 · Three times (3 points).** Nothing more.", id="ex2_text"),
+            new_code_cell(solution("    ", "def triple(x):", "return 3 * x"), id="ex2"),
+            new_code_cell("assert triple(7) == 21\ntriple", id="ex2_check"),
+            new_markdown_cell("**3 · Parts.** Two numbers.", id="ex3_text"),
+            new_code_cell(solution("", "", "half, third = 1 / 2, 1 / 3"), id="ex3"),
+            new_code_cell("assert abs(half + third - 5 / 6) < 1e-9", id="ex3_check"),
+        ],
+    )
+    tag(nb)
+    return nb
+
+
+def solution(indent, head, line):
+    marked = [f"{indent}### BEGIN SOLUTION", f"{indent}{line}", f"{indent}### END SOLUTION"]
+    return "\n".join([head, *marked]).lstrip("\n")
+
+
+def excerpt(path):
+    """A notebook of the course without what its exercises can do without."""
+    nb = nbformat.read(path, as_version=4)
+    exercises = exercises_of(nb, path.name)
+    graded = [cell for e in exercises for cell in (e.cell, e.check)]
+    source, state = preamble(nb, *graded)
+    assert not state, f"{path.name}: a check needs what was computed on the page: {sorted(state)}"
+    first, last = nb.cells.index(graded[0]), nb.cells.index(graded[-1])
+    nb.cells = [new_code_cell(source, id="setup"), *nb.cells[first - 1 : last + 1]]
+    return nb
+
+
+def filled_in(student, instructor, slips=()):
+    """A student edition with its solutions, but for the slips {cell id: (right, wrong)}."""
+    nb, slips = copy.deepcopy(student), dict(slips)
+    answers = {e.cell.id: e.cell.source for e in exercises_of(instructor)}
+    for cell in nb.cells:
+        if cell.id in answers:
+            cell.source = re.sub(r" *### (BEGIN|END) SOLUTION.*\n?", "", answers[cell.id])
+        if cell.id in slips:
+            right, wrong = slips.pop(cell.id)
+            assert cell.source.count(right) == 1, f"{cell.id} has changed: {right!r}"
+            cell.source = cell.source.replace(right, wrong)
+    assert not slips
+    return nb
+
+
+def settings():
+    """The configuration that LECTURERS.md recommends."""
+    page = (ROOT / "LECTURERS.md").read_text(encoding="utf-8")
+    (text,) = [b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "get_config" in b]
+    return text
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """A course that was released, handed in by three students, graded and sent back."""
+    folder = tmp_path_factory.mktemp("course")
+    (folder / "nbgrader_config.py").write_text(settings())
+    sources = {"90_small": small()}
+    for name in ("02_probabilistic_pca", "04_reparameterization"):
+        sources[name] = excerpt(ROOT / "notebooks" / f"{name}.ipynb")
+    names = {f"{name}.ipynb" for name in sources}
+    for name, nb in sources.items():
+        student = student_edition(nb, f"{name}.ipynb", names)
+        slips = {cell: (right, wrong) for n, cell, right, wrong in SLIPS if n == name}
+        put(nb, folder / "source", f"{name}.ipynb")
+        put(student, folder / "submitted" / "untouched", f"{name}.ipynb")
+        put(filled_in(student, nb), folder / "submitted" / "solved", f"{name}.ipynb")
+        put(filled_in(student, nb, slips), folder / "submitted" / "slips", f"{name}.ipynb")
+    nbgrader(folder, "generate_assignment")
+    nbgrader(folder, "autograde")
+    nbgrader(folder, "generate_feedback")
+    return folder, sources
+
+
+def put(nb, folder, name):
+    (folder / "homework").mkdir(parents=True, exist_ok=True)
+    (folder / "homework" / name).write_bytes(content(nb))
+
+
+def nbgrader(folder, command):
+    environment = os.environ | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),  # alembic
+        "PYTHONPATH": str(ROOT),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "COURSE_BUDGET": "cpu",
+        "HOME": str(folder),  # no settings of the person who runs the test
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+    run = subprocess.run(
+        [sys.executable, "-m", "nbgrader", command, "homework"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def scores(folder, student):
+    """{(notebook, check cell): points} of one student, from nbgrader's gradebook."""
+    from nbgrader.api import Gradebook
+
+    with Gradebook(f"sqlite:///{folder / 'gradebook.db'}", "vae") as gradebook:
+        return {
+            (notebook.name, grade.name): grade.score
+            for notebook in gradebook.find_submission("homework", student).notebooks
+            for grade in notebook.grades
+        }
+
+
+def possible(sources):
+    """{(notebook, check cell): points}, as the notebooks say."""
+    return {(name, e.check.id): e.points for name, nb in sources.items() for e in exercises_of(nb)}
+
+
+def test_the_solved_edition_gets_full_points(course):
+    folder, sources = course
+    points = possible(sources)
+    assert [points["90_small", f"ex{n}_check"] for n in (1, 2, 3)] == [1, 3, 2]
+    assert len(points) == 13
+    assert scores(folder, "solved") == points
+
+
+def test_the_untouched_edition_gets_none(course):
+    folder, sources = course
+    assert scores(folder, "untouched") == dict.fromkeys(possible(sources), 0)
+
+
+def test_wrong_answers_cost_exactly_their_points(course):
+    folder, sources = course
+    wrong = {(name, f"{cell}_check") for name, cell, _, _ in SLIPS}
+    expected = {key: 0 if key in wrong else n for key, n in possible(sources).items()}
+    assert scores(folder, "slips") == expected
+
+
+def test_the_feedback_shows_points_and_hints(course):
+    folder, sources = course
+    for student in ("solved", "untouched", "slips"):
+        pages = folder / "feedback" / student / "homework"
+        assert {page.stem for page in pages.glob("*.html")} == set(sources)
+    slips, solved = (
+        (folder / "feedback" / student / "homework/90_small.html").read_text(encoding="utf-8")
+        for student in ("slips", "solved")
+    )
+    hint = "Not yet: twice, not plus two"  # in the source it stands in pieces
+    assert "Score: 3.0 / 6.0" in slips and hint in slips
+    assert "Score: 6.0 / 6.0" in solved and hint not in solved
+
+
+def test_our_student_edition_is_nbgraders_release(course):
+    """Cell for cell, but for what nbgrader does not do: stubs, links, left-out cells."""
+    folder, sources = course
+    for name in sources:
+        theirs = nbformat.read(folder / "release/homework" / f"{name}.ipynb", as_version=4)
+        ours = nbformat.read(folder / "submitted/untouched/homework" / f"{name}.ipynb", 4)
+        kept = [c for c in theirs.cells if "instructor" not in c.metadata.get("tags", [])]
+        assert [c.id for c in ours.cells] == [c.id for c in kept]
+        for mine, other in zip(ours.cells, kept, strict=True):
+            solves = other.metadata.get("nbgrader", {}).get("solution")
+            if solves:
+                assert "# YOUR CODE HERE" in mine.source and "# YOUR CODE HERE" in other.source
+                mine.metadata["nbgrader"].pop("checksum")  # of the stub's words
+                other.metadata["nbgrader"].pop("checksum")
+            elif mine.cell_type == "code":
+                assert mine.source == other.source
+            assert json.dumps(mine.metadata) == json.dumps(other.metadata)
+            assert mine.get("outputs") == other.get("outputs")
