@@ -1,6 +1,6 @@
 """Execute notebooks in reading order, on the CPU, and store their outputs: `make notebooks`.
 
-    python tests/execute_notebooks.py [NUMBER ...] [--digits mnist|strokes] [--folder FOLDER]
+    python -m tools.execute_notebooks [NUMBER ...] [--digits mnist|strokes] [--folder FOLDER]
 
 Each notebook is replaced by its executed version in one step, and only if every cell ran; a
 notebook that fails stays as it was, and the failing cell is named. Stored are outputs and widget
@@ -22,7 +22,9 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+from course_utils.files import write_whole
+from tools.notebook_files import NOTEBOOKS, content
+
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE_INFO = {"name": "python"}
 CELL_SECONDS = 600
@@ -97,17 +99,6 @@ def tidy(nb, name: str):
     return stable_widget_names(without_dead_views(nb), name)
 
 
-def write(nb, path: Path) -> None:
-    """Write a notebook aside, then put it in place in one step."""
-    nbformat.validate(nb)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        aside.write_text(nbformat.writes(nb) + "\n", encoding="utf-8", newline="\n")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
 def peak_memory(process_id: int) -> str:
     """The most memory that a process has used so far, in words; empty where nobody says."""
     try:
@@ -156,7 +147,9 @@ def execute(path: Path) -> str:
         message = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip()
         raise NotebookFailed(f"{path.name}, cell {at['cell']}: {message}") from None
     seconds = time.perf_counter() - started
-    write(tidy(nb, path.stem), path)
+    executed = tidy(nb, path.stem)
+    nbformat.validate(executed)
+    write_whole(path, content(executed))
     return (
         f"{path.name}: {seconds:.0f} s{at['memory']}, {path.stat().st_size / 1e6:.2f} MB on disk"
     )
