@@ -1,7 +1,11 @@
 """Seeds, device, plot style, compute budget: what every notebook does first."""
 
+import os
 import random
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -9,6 +13,8 @@ import pytest
 import torch
 
 from course_utils import session
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -203,3 +209,58 @@ def test_setup_hides_the_warning_about_the_progress_widget(recwarn):
 
 def test_palette_holds_eight_different_colours():
     assert len({matplotlib.colors.to_rgb(colour) for colour in session.PALETTE}) == 8
+
+
+# --- threads ---
+
+
+def picked(code: str = "", **variables: str) -> list[str]:
+    """What a fresh interpreter prints: how torch's threads wait, and how many there are."""
+    environment = {k: v for k, v in os.environ.items() if k not in session.WAITING}
+    environment.pop("OMP_NUM_THREADS", None)
+    run = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport course_utils, os; print(os.environ.get('X'), "
+         "*(os.environ.get(name) for name in course_utils.WAITING))"],
+        env=environment | variables, check=True, capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    return run.stdout.split()[1:]
+
+
+def test_threads_wait_asleep_unless_the_reader_says_how():
+    assert picked() == ["None", "0", "0"]
+    assert picked(OMP_WAIT_POLICY="ACTIVE") == ["ACTIVE", "None", "None"]
+    assert picked(GOMP_SPINCOUNT="1000") == ["None", "1000", "None"]
+
+
+def test_after_torch_nothing_is_said_that_would_not_be_heard():
+    assert picked("import torch") == ["None", "None", "None"]
+
+
+@pytest.fixture
+def four_threads(monkeypatch):
+    """A machine with four threads whose products take as long as the test says."""
+    for name in (*session.WAITING, "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    at = {"threads": 4, "seconds": {4: 1.0, 1: 2.0}}
+    monkeypatch.setattr(torch, "get_num_threads", lambda: at["threads"])
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: at.update(threads=n))
+    monkeypatch.setattr(session, "_seconds_of_a_product", lambda: at["seconds"][at["threads"]])
+    return at
+
+
+def test_one_thread_is_picked_where_more_gain_nothing(four_threads):
+    assert session.pick_threads() == 4
+    four_threads["seconds"] = {4: 2.1, 1: 2.0}
+    assert session.pick_threads() == 1
+    assert four_threads["threads"] == 4  # the choice is for the caller to follow
+
+
+@pytest.mark.parametrize("name", [*session.WAITING, "OMP_NUM_THREADS"])
+def test_what_the_environment_says_of_threads_is_kept(four_threads, monkeypatch, name):
+    monkeypatch.setenv(name, "4")
+    four_threads["seconds"] = {4: 9.0, 1: 2.0}
+    assert session.pick_threads() == 4
+
+
+def test_a_product_takes_some_time():
+    assert 0 < session._seconds_of_a_product(3) < 60

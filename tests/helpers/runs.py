@@ -54,3 +54,22 @@ SMALL_MODELS = {
     "LinearVAE": lambda: LinearVAE(3, DIM),
     "ConvVAE": lambda: ConvVAE(2, 2, "continuous_bernoulli"),
 }
+
+
+class StopAt:
+    """The model's own loss, which is interrupted at one of its calls."""
+
+    def __init__(self, call: int):
+        self.left = call
+
+    def __call__(self, model, x):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return model.loss(x)
+
+
+def interrupted_run(call: int, **changes) -> tuple[VAE, History]:
+    model = small_vae()
+    torch.manual_seed(3)
+    return model, run(model, loss=StopAt(call), **changes)
