@@ -92,7 +92,7 @@ def train(
         binarize="dynamic",
         loss=loss_of(row),
         precision="medium",
-        capture=True,
+        compiled=device.type == "cuda",
         resume=resume,
         after_epoch=stop_in_time,
         progress=False,

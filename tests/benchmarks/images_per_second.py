@@ -27,9 +27,9 @@ from record import (
 )
 from tqdm import tqdm
 
-from course_utils import training
 from course_utils.models import VAE
 from course_utils.session import pick_device, seed_everything
+from course_utils.training.steps import Steps, default_loss
 
 BATCHES = (50, 100, 200, 400, 800, 1_600)
 BATCHES_GPU = (100, 200, 400, 800, 1_600, 3_200, 6_400)
@@ -38,15 +38,14 @@ LAYERS = [(784, 400), (400, 40), (20, 400), (400, 784)]
 FLOP_PER_IMAGE = sum(6 * n * m for n, m in LAYERS) - 2 * LAYERS[0][0] * LAYERS[0][1]
 
 
-def stepper(rows: torch.Tensor, batch_size: int, precision: str) -> training._Steps:
+def stepper(rows: torch.Tensor, batch_size: int, precision: str) -> Steps:
     """A fresh model's steps, as `fit` takes them."""
     seed_everything(0)
     model = VAE(latent_dim=20, hidden_dim=400).to(rows.device)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
-    low = precision == "bfloat16"
-    return training._pick_steps(
-        None, model, rows, training.default_loss, optimizer, batch_size, False, low
-    )
+    compiled = rows.device.type == "cuda"
+    how = {"precision": precision, "compiled": compiled}
+    return Steps(model, rows, default_loss, optimizer, batch_size, **how)
 
 
 def measure(pixels: torch.Tensor, batch_size: int, images: int, trials: int) -> dict[str, float]:
@@ -56,11 +55,10 @@ def measure(pixels: torch.Tensor, batch_size: int, images: int, trials: int) -> 
     times = {precision: [] for precision in steps}
     rates = [1e-3] * (len(rows) // batch_size)
     with tqdm(disable=True) as bar:
-        for _ in range(trials + 1):  # the first one warms up, and captures
+        for _ in range(trials + 1):  # the first one warms up, and compiles
             for precision, found in times.items():
-                with training._matmul_precision(precision):
-                    epoch = steps[precision].epoch
-                    found.append(seconds_of(lambda epoch=epoch: epoch(rates, bar), rows.device))
+                epoch = steps[precision].epoch
+                found.append(seconds_of(lambda epoch=epoch: epoch(rates, bar), rows.device))
     return {p: len(rows) / lower_quartile(found[1:]) for p, found in times.items()}
 
 

@@ -45,7 +45,7 @@ def measure(setting: dict, steps: int, digits: ImageData, device: torch.device) 
         binarize="dynamic",
         loss=None if k == 1 else lambda m, x: -iwae_bound(m, x, k),
         precision="medium",
-        capture=True,
+        compiled=device.type == "cuda",
         progress=False,
     )
     x = binarize(digits.test_images[:1_000], seed=0).to(device)
