@@ -37,7 +37,7 @@ def fail():
     raise AssertionError("measured again")
 
 
-@pytest.mark.slow
+@pytest.mark.publish
 @pytest.mark.parametrize("name", QUICK)
 def test_quick_trial_runs_prints_a_table_and_saves_nothing(name):
     if name == "memory" and not (sys.platform == "linux" or torch.cuda.is_available()):

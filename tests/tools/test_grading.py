@@ -19,7 +19,9 @@ import pytest
 from helpers.stand_alone import preamble
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from tools.release import content, exercises_of, student_edition, tag
+from tools.exercise_cells import exercises_of
+from tools.notebook_files import content
+from tools.student_editions import student_edition, tag
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [
