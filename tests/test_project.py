@@ -1,4 +1,4 @@
-"""The project around the course: set-up, dependencies, commands, packaging, layering."""
+"""The project around the course: dependencies, commands, and what ties it to no machine."""
 
 import re
 import shutil
@@ -32,7 +32,10 @@ TARGETS = {
     "notebooks",
     "checkpoints",
     "student",
+    "test-digits",
     "test-grading",
+    "test-publish",
+    "faults",
     "wheel",
     "bench",
     "lint",
@@ -163,6 +166,17 @@ def test_workflow_is_in_step():
     assert oldest == {PROJECT["requires-python"].removeprefix(">=")}
 
 
+def test_workflow_runs_what_make_test_leaves_out():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8"))
+    jobs = workflow["jobs"]
+    commands = {name: [s.get("run", "") for s in job["steps"]] for name, job in jobs.items()}
+    assert {"make test", "make test-digits", "make test-grading"} <= set(commands["make"])
+    assert "make test-publish" in commands["weekly"]
+    assert "schedule" in jobs["weekly"]["if"]
+    left_out = marks_left_out("\n".join(commands["plain"]))
+    assert left_out == {"colab", "publish"}  # what the weekly job runs
+
+
 # --- commands ------------------------------------------------------------------------------------
 
 
@@ -187,15 +201,34 @@ def test_every_target_exists_and_is_documented():
 
 def test_make_help_names_targets_and_variables():
     text = make()
-    for word in TARGETS | {"PYTHON", "TORCH_INDEX", "N", "B", "ARGS"}:
+    for word in TARGETS | {"PYTHON", "TORCH_INDEX", "N", "B", "WORKERS", "ARGS"}:
         assert re.search(rf"^  {word}\s+\S", text, flags=re.MULTILINE), word
 
 
 def test_make_test_does_all_of_it():
     commands = make("-n", "test")
-    steps = ["ruff check", "ruff format --check", "pytest tests --cov", "--nbval "]
+    steps = ["ruff check", "ruff format --check", " tests --cov", "--nbval "]
     places = [commands.index(step) for step in steps]
     assert places == sorted(places)
+
+
+def marks_left_out(commands):
+    """The marks that a command's expression excludes."""
+    return set(re.findall(r"not (\w+)", "".join(re.findall(r'-m "([^"]*)"', commands))))
+
+
+def test_what_one_command_leaves_out_another_runs():
+    left_out = marks_left_out(make("-n", "test"))
+    others = "".join(make("-n", target) for target in ("test-grading", "test-publish"))
+    run = set(re.findall(r"\w+", " ".join(re.findall(r'tests -m "?([^"\n]*)', others))))
+    assert left_out and left_out <= run
+    assert left_out <= marks_left_out(make("-n", "test-fast"))
+
+
+def test_ci_runs_all_that_need_no_network():
+    script = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    commands = re.findall(r"^make ([a-z-]+)$", script, flags=re.MULTILINE)
+    assert {"test", "test-digits", "test-grading"} <= set(commands)
 
 
 def test_readme_tells_how_to_start():
