@@ -1,7 +1,9 @@
 """Live pictures with sliders, the latent explorers, the explorer as one page."""
 
-from course_utils.widgets.explorers import LatentPlane, LatentTraversal
-from course_utils.widgets.knobs import Knobs, knobs, to_png
+from course_utils.widgets.explorers import LatentTraversal
+from course_utils.widgets.knobs import Knobs, knobs
 from course_utils.widgets.page import export_html
+from course_utils.widgets.pictures import to_png
+from course_utils.widgets.plane import LatentPlane
 
 __all__ = ["Knobs", "LatentPlane", "LatentTraversal", "export_html", "knobs", "to_png"]

@@ -1,11 +1,15 @@
-// The latent explorer as one page: the decoder, computed here, and what moves its code z.
-// `export_html` of widgets.py puts this script into explorer.html, with the model as JSON.
+// The latent explorer as one page: what moves the code z, and what is seen of it.
+// `export_html` of page.py puts model.js and this script into explorer.html, with the model as JSON;
+// what it shares with the explorers in a notebook (`SHARED` of interface.py) comes with the model.
 "use strict";
 
 window.explorer = (() => {
   const model = JSON.parse(document.getElementById("model").textContent);
   const { latents: M, side: SIDE, limit: LIMIT, step: STEP } = model;
   const D = SIDE * SIDE;
+  const { bytes, halves, length } = computed;
+  const decode = computed.makeDecoder(model);
+  const prior = computed.makePrior(model);
   const get = (id) => document.getElementById(id);
   const make = (tag, className = "", text = "") => {
     const element = document.createElement(tag);
@@ -18,103 +22,6 @@ window.explorer = (() => {
     return /^-0\.?0*$/.test(text) ? text.slice(1) : text.replace("-", "\u2212");
   };
   const name = (m) => "z" + [...String(m + 1)].map((d) => "₀₁₂₃₄₅₆₇₈₉"[d]).join("");
-
-  // --- numbers that travel as base64 -----------------------------------------------------------
-
-  function bytes(text) {
-    const raw = atob(text);
-    const out = new Uint8Array(raw.length);
-    for (let i = 0; i < raw.length; i++) out[i] = raw.charCodeAt(i);
-    return out;
-  }
-
-  // Half precision, little-endian: 1 bit sign, 5 bits exponent, 10 bits fraction.
-  function halves(text) {
-    const raw = bytes(text);
-    const out = new Float32Array(raw.length / 2);
-    for (let i = 0; i < out.length; i++) {
-      const bits = raw[2 * i] | (raw[2 * i + 1] << 8);
-      const exponent = (bits >> 10) & 31;
-      const fraction = bits & 1023;
-      const size = exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24;
-      out[i] = bits & 32768 ? -size : size;
-    }
-    return out;
-  }
-
-  // --- the decoder -----------------------------------------------------------------------------
-
-  // Each layer is a function from its input to an array that it owns and overwrites.
-  const LAYERS = {
-    // y_j = b_j + sum_i x_i W_ij. A unit that ReLU has put to zero costs nothing.
-    linear({ inputs, outputs, weight, bias }) {
-      const w = halves(weight);
-      const b = halves(bias);
-      const y = new Float32Array(outputs);
-      return (x) => {
-        y.set(b);
-        for (let i = 0; i < inputs; i++) {
-          const a = x[i];
-          if (a === 0) continue;
-          for (let j = 0, k = i * outputs; j < outputs; j++, k++) y[j] += a * w[k];
-        }
-        return y;
-      };
-    },
-    relu() {
-      return (x) => {
-        for (let i = 0; i < x.length; i++) if (!(x[i] > 0)) x[i] = 0;
-        return x;
-      };
-    },
-    // Each input pixel adds its kernel, times its value, to the output. Sizes are (rows, columns).
-    transposed({ channels: [cIn, cOut], from: [h, w], to: [H, W], kernel, stride, padding, weight, bias }) {
-      const k = halves(weight); // (cIn, cOut, kernel rows, kernel columns)
-      const b = halves(bias);
-      const [kh, kw] = kernel;
-      const y = new Float32Array(cOut * H * W);
-      return (x) => {
-        for (let c = 0; c < cOut; c++) y.fill(b[c], c * H * W, (c + 1) * H * W);
-        for (let c = 0, i = 0; c < cIn; c++) {
-          for (let row = 0; row < h; row++) {
-            for (let column = 0; column < w; column++, i++) {
-              const a = x[i];
-              if (a === 0) continue;
-              const top = row * stride[0] - padding[0];
-              const left = column * stride[1] - padding[1];
-              const r0 = Math.max(0, -top), r1 = Math.min(kh, H - top);
-              const s0 = Math.max(0, -left), s1 = Math.min(kw, W - left);
-              for (let o = 0; o < cOut; o++) {
-                for (let r = r0; r < r1; r++) {
-                  const at = (o * H + top + r) * W + left;
-                  const from = ((c * cOut + o) * kh + r) * kw;
-                  for (let s = s0; s < s1; s++) y[at + s] += a * k[from + s];
-                }
-              }
-            }
-          }
-        }
-        return y;
-      };
-    },
-  };
-
-  const layers = model.layers.map((layer) => LAYERS[layer.kind](layer));
-  const input = new Float32Array(M);
-  const pixels = new Float32Array(D);
-
-  // E[x|z] as `decode_mean` of the model, from 0 (paper) to 1 (ink), in an array used again.
-  function decode(z) {
-    input.set(z);
-    let x = input;
-    for (const layer of layers) x = layer(x);
-    if (model.output === "sigmoid") {
-      for (let i = 0; i < D; i++) pixels[i] = 1 / (1 + Math.exp(-x[i]));
-    } else {
-      for (let i = 0; i < D; i++) pixels[i] = Math.min(1, Math.max(0, x[i]));
-    }
-    return pixels;
-  }
 
   // --- colours: ink on paper, which dark themes turn round ---------------------------------------
 
@@ -143,42 +50,6 @@ window.explorer = (() => {
 
   const showDecoded = screen(get("decoded"));
   const showOriginal = screen(get("original"));
-
-  // --- the prior: log density, and how far from 0 its draws lie (the chi distribution) -----------
-
-  const FAR = Math.sqrt(M) + 4;
-  const CELLS = 2000;
-  const density = new Float64Array(CELLS + 1); // of |z|, greatest value 1
-  const closer = new Float64Array(CELLS + 1); // its integral: the share of draws closer to 0
-  const atRadius = (i) => (i * FAR) / CELLS;
-  {
-    const mode = Math.sqrt(M - 1);
-    const log = (r) => (M === 1 ? 0 : (M - 1) * Math.log(r)) - (r * r) / 2;
-    for (let i = 0; i <= CELLS; i++) density[i] = Math.exp(log(atRadius(i)) - log(mode));
-    for (let i = 1; i <= CELLS; i++) closer[i] = closer[i - 1] + density[i] + density[i - 1];
-    for (let i = 0; i <= CELLS; i++) closer[i] /= closer[CELLS];
-  }
-
-  function shareCloser(radius) {
-    const place = Math.min(CELLS, (radius / FAR) * CELLS);
-    const i = Math.min(CELLS - 1, Math.floor(place));
-    return closer[i] + (place - i) * (closer[i + 1] - closer[i]);
-  }
-  const quantile = (share) => atRadius(closer.findIndex((c) => c >= share));
-  const TYPICAL = [quantile(0.05), quantile(0.95)];
-
-  const length = (v) => Math.sqrt(v.reduce((sum, a) => sum + a * a, 0));
-  const logPrior = (v) => -0.5 * (M * Math.log(2 * Math.PI) + v.reduce((sum, a) => sum + a * a, 0));
-
-  function area(from, to) {
-    const x = (r) => ((1000 * r) / FAR).toFixed(1);
-    let path = `M${x(from)} 100`;
-    for (let n = 0; n <= 120; n++) {
-      const r = from + ((to - from) * n) / 120;
-      path += `L${x(r)} ${(100 - 94 * density[Math.round((r / FAR) * CELLS)]).toFixed(1)}`;
-    }
-    return path + `L${x(to)} 100Z`;
-  }
 
   // --- the code z, and what changes it -----------------------------------------------------------
 
@@ -214,8 +85,8 @@ window.explorer = (() => {
     if (playing) {
       const passed = Math.min(100, time - (playing.time ?? time));
       playing.time = time;
-      playing.phase += (passed / 1000) * ((2 * Math.PI) / 5); // once to and fro in five seconds
-      z[playing.m] = CENTRE[playing.m] + SCALE[playing.m] * 3 * Math.sin(playing.phase);
+      playing.phase += (passed / 1000) * ((2 * Math.PI) / model.swing_seconds);
+      z[playing.m] = CENTRE[playing.m] + SCALE[playing.m] * model.swing * Math.sin(playing.phase);
       refresh();
     }
     showDecoded(decode(z), 255);
@@ -260,7 +131,7 @@ window.explorer = (() => {
       stop();
     } else {
       remember(null);
-      const start = (z[m] - CENTRE[m]) / SCALE[m] / 3;
+      const start = (z[m] - CENTRE[m]) / SCALE[m] / model.swing;
       playing = { m, phase: Math.asin(Math.min(1, Math.max(-1, start))) };
       pressPlay();
     }
@@ -296,17 +167,17 @@ window.explorer = (() => {
       say(rows.get(name(0)), number(z[0]));
       say(rows.get(name(1)), number(z[1]));
     }
+    const radius = length(z);
+    say(rows.get("|z|"), number(radius));
     if (model.prior) {
-      const radius = length(z);
-      const share = shareCloser(radius);
-      say(rows.get(DENSITY), number(logPrior(z), 1));
-      say(rows.get("|z|"), number(radius));
-      const at = String((1000 * Math.min(radius, FAR)) / FAR);
+      const share = prior.shareCloser(radius);
+      say(rows.get(DENSITY), number(prior.logDensity(z), 1));
+      const at = String((1000 * Math.min(radius, prior.far)) / prior.far);
       get("shell-at").setAttribute("x1", at);
       get("shell-at").setAttribute("x2", at);
-      let where = "typical";
-      if (radius < TYPICAL[0]) where = "closer than is typical";
-      if (radius > TYPICAL[1]) where = "farther out than is typical";
+      let where = model.where[1];
+      if (radius < prior.typical[0]) where = model.where[0];
+      if (radius > prior.typical[1]) where = model.where[2];
       const percent = number(Math.min(100, 100 * share), 0);
       say(get("shell-text"), `${where}: ${percent} % of the prior lies closer to 0`);
     }
@@ -320,7 +191,7 @@ window.explorer = (() => {
     const element = get("pad");
     const marker = get("marker");
     const canvas = get("map");
-    const TILES = 21; // odd: the middle one is the prior mean
+    const TILES = model.tiles;
     let size = 0; // of the pad on the page, in its own pixels
     const tiles = document.createElement("canvas");
     tiles.width = tiles.height = TILES * SIDE;
@@ -616,16 +487,17 @@ window.explorer = (() => {
     figure(name(1));
     get("buttons").append(playButton(0, name(0)), playButton(1, name(1)));
   }
+  figure("|z|");
   if (model.prior) {
-    figure("|z|");
     figure(DENSITY);
     get("shell").hidden = false;
-    get("shell-all").setAttribute("d", area(0, FAR));
-    get("shell-typical").setAttribute("d", area(...TYPICAL));
+    get("shell-all").setAttribute("d", prior.area(0, prior.far));
+    get("shell-typical").setAttribute("d", prior.area(...prior.typical));
+    const share = number(100 * (model.typical[1] - model.typical[0]), 0);
     get("shell-range").textContent =
-      `shaded: 90 % of draws, |z| from ${number(TYPICAL[0])} to ${number(TYPICAL[1])}`;
+      `shaded: ${share} % of draws, |z| from ${number(prior.typical[0])} to ${number(prior.typical[1])}`;
   } else {
-    get("hint").textContent += "; an autoencoder has no prior";
+    get("hint").textContent += "; this model has no prior";
     get("reset").textContent = "mean code";
     get("random").textContent = "random code";
   }
@@ -657,7 +529,7 @@ window.explorer = (() => {
 
   return {
     decode: (code) => Array.from(decode(code)),
-    share_closer: shareCloser,
+    share_closer: prior.shareCloser,
     get z() { return Array.from(z); },
     set z(code) { move(code); },
     get frames() { return drawn; },

@@ -5,7 +5,6 @@ ipywidgets 7.7.1 (Colab) and 8.
 """
 
 import inspect
-import io
 import math
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
@@ -13,55 +12,11 @@ from typing import Any
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
-import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image
 
-DPI = 100  # of figures, whatever the plot style says: a picture must not change its size
+from course_utils.widgets.pictures import STYLE, to_png
+
 LARGEST = (640, 360)  # small images are enlarged by a whole factor to at most this, in pixels
-STYLE = """<style>
-.course-knobs { --jp-widgets-font-size: 15px; }
-.course-knobs .widget-readout { max-width: none; }
-.course-knobs .course-text { height: auto; white-space: pre-wrap; text-align: left;
-    line-height: 1.5; font-family: monospace; }
-.course-pixels { image-rendering: pixelated; }
-.jp-OutputArea-child:has(.course-live) + .jp-OutputArea-child:has(.jp-RenderedImage) {
-    display: none; }
-</style>"""
-
-
-def _pixels(array: np.ndarray) -> np.ndarray:
-    """Ink (H, W) or colours (H, W, 3 or 4), uint8 or 0 to 1, to uint8 as a screen shows it."""
-    array = np.asarray(array)
-    if array.size == 0 or not (array.ndim == 2 or array.shape[2:] in [(3,), (4,)]):
-        raise ValueError(f"image: expected (H, W) or (H, W, 3), got {array.shape}")
-    if array.dtype.kind in "fb":
-        if not np.isfinite(array).all():
-            raise ValueError("image: expected finite numbers, got NaN or infinity")
-        array = np.rint(255.0 * np.clip(array, 0, 1)).astype(np.uint8)
-    elif array.dtype != np.uint8:
-        raise ValueError(f"image: expected uint8, or floats from 0 to 1, got {array.dtype}")
-    return 255 - array if array.ndim == 2 else array
-
-
-def to_png(image: np.ndarray | Image.Image | Figure) -> tuple[bytes, tuple[int, int]]:
-    """Encode an image: (PNG bytes, (width, height) in pixels). Nothing is enlarged here.
-
-    Args:
-        image: an array (H, W) of ink, where 0 is paper and 1 (or 255 in uint8) is ink; an array
-            (H, W, 3) of colours, uint8 or 0 to 1; a Pillow image; or a Matplotlib figure.
-    """
-    if isinstance(image, Figure):
-        image.set_dpi(DPI)
-        canvas = FigureCanvasAgg(image)
-        canvas.draw()
-        image = canvas.buffer_rgba()
-    if not isinstance(image, Image.Image):
-        image = Image.fromarray(_pixels(image))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue(), image.size
 
 
 def _parts(result: Any) -> tuple[Any, str]:

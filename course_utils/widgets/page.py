@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from course_utils.data import as_float
 from course_utils.files import write_whole
-from course_utils.models import Autoencoder
 from course_utils.session import PALETTE
-from course_utils.widgets.explorers import CODED, LIMIT, STEP, UNUSED, unit_kl
+from course_utils.widgets.interface import CODED, SHARED
+from course_utils.widgets.subject import Subject, check_images
 
 LARGEST_PAGE = 2_000_000  # bytes
 SLIDERS_IN_FRONT = 20  # on the page, in two columns
@@ -104,27 +104,22 @@ def _page_layers(decoder: nn.Module, latent_dim: int) -> list[dict[str, Any]]:
 
 
 @torch.no_grad()
-def _check_page(model: Any, z: Tensor) -> None:
-    """Raise unless the layers in half precision, and nothing else, make `decode_mean`."""
-    halved = copy.deepcopy(model.decoder).cpu().half().float()
-    output = halved(z)
-    page = output.clamp(0, 1) if _output_of(model) == "clamp" else torch.sigmoid(output)
-    wanted = model.decode_mean(z.to(next(model.parameters()))).cpu().float().clamp(0, 1)
+def _check_page(subject: Subject, decoder: nn.Module, z: Tensor) -> None:
+    """Raise unless the layers in half precision, and nothing else, make the model's images."""
+    output = copy.deepcopy(decoder).cpu().half().float()(z)
+    page = torch.sigmoid(output) if subject.outputs_logits else output.clamp(0, 1)
+    wanted = subject.decode(z).clamp(0, 1)
     error = (page - wanted).abs().max().item() if page.shape == wanted.shape else math.inf
     if not error <= PAGE_TOLERANCE:  # not: catches NaN too
+        then = "and a sigmoid, as outputs_logits says" * subject.outputs_logits
         raise ValueError(
-            "model: expected decode_mean(z) to be the decoder's layers and a sigmoid (Bernoulli) "
-            f"or nothing (Gaussian), in half precision; the pixels are {error:.2g} apart"
+            "model: expected decode_mean(z) to be the decoder's layers "
+            f"{then or 'alone, as it has no outputs_logits'}, in half precision; "
+            f"the pixels are {error:.2g} apart"
         )
 
 
-def _output_of(model: Any) -> str:
-    """What turns the decoder's output into pixels: "sigmoid" or "clamp"."""
-    likelihood = getattr(model, "likelihood", "gaussian")  # an autoencoder's output is the image
-    return "clamp" if likelihood == "gaussian" else "sigmoid"
-
-
-def _classes(labels: Tensor | Sequence) -> tuple[list[dict[str, str]], list[int]]:
+def _classes_in_colour(labels: Tensor | Sequence) -> tuple[list[dict[str, str]], list[int]]:
     """The classes with their colours, in order, and the number of each label's class."""
     labels = labels.tolist() if isinstance(labels, Tensor) else list(labels)
     kinds = sorted(set(labels))
@@ -137,28 +132,28 @@ def _classes(labels: Tensor | Sequence) -> tuple[list[dict[str, str]], list[int]
     return classes, [kinds.index(label) for label in labels]
 
 
-def _page_codes(model: Any, images: Tensor, labels: Tensor | Sequence | None) -> dict[str, Any]:
+def _page_images(
+    subject: Subject, images: Tensor, labels: Tensor | Sequence | None
+) -> dict[str, Any]:
     """What the images add to the page: codes, average KL, and some of them to encode."""
-    if len(images) == 0:
-        raise ValueError("images: expected at least one, got none")
-    if labels is not None and len(labels) != len(images):
-        raise ValueError(f"labels: expected {len(images)}, one per image, got {len(labels)}")
-    x = as_float(images[:CODED])
-    with torch.no_grad():
-        codes = model.encode(x.to(next(model.parameters())))
-    kl = unit_kl(*codes).cpu() if isinstance(codes, tuple) else None
-    codes = (codes[0] if isinstance(codes, tuple) else codes).cpu().float()
+    check_images(images, labels)
+    x, codes = as_float(images[:CODED]), subject.encode_mean(images[:CODED])
     if not codes.isfinite().all():
         raise ValueError("model: expected finite codes of the images, got NaN or infinity")
     part: dict[str, Any] = {}
+    kl = subject.unit_kl(images[:CODED])
     if kl is not None:
         part |= {"kl": kl.tolist(), "order": kl.argsort(descending=True).tolist()}
-    else:  # no prior to place the code by
-        spread = codes.std(0, correction=0).clamp_min(1e-6)
-        part |= {"prior": False, "centre": codes.mean(0), "scale": spread}
+    centre, scale = torch.zeros(subject.latent_dim), torch.ones(subject.latent_dim)
+    if not subject.has_prior:  # to place the code by
+        centre, scale = codes.mean(0), codes.std(0, correction=0).clamp_min(1e-6)
+        part |= {"centre": centre.tolist(), "scale": scale.tolist()}
     number = [0] * len(x)
     if labels is not None:
-        part["classes"], number = _classes(labels[:CODED])
+        part["classes"], number = _classes_in_colour(labels[:CODED])
+    if subject.latent_dim == 2:  # there is a map for them
+        label = _as_base64(np.array(number, np.uint8))
+        part["codes"] = {"at": _halves((codes - centre) / scale), "label": label}
     chosen = list(range(len(x)))[:EXAMPLES]
     if labels is not None:  # one of each class, as far as they go
         firsts = [number.index(k) for k in range(len(part["classes"]))]
@@ -171,35 +166,35 @@ def _page_codes(model: Any, images: Tensor, labels: Tensor | Sequence | None) ->
         }
         for n in chosen
     ]
-    return part | {"all_codes": codes, "number": number}
+    return part
 
 
 def _page_model(
     model: Any, images: Tensor | None, labels: Tensor | Sequence | None
 ) -> dict[str, Any]:
     """All that the page knows of the model."""
-    decoder, size = getattr(model, "decoder", None), getattr(model, "latent_dim", None)
-    usable = isinstance(decoder, nn.Module) and isinstance(size, int) and size >= 1
-    if not usable or not callable(getattr(model, "decode_mean", None)):
+    subject, decoder = Subject(model, least=1), getattr(model, "decoder", None)
+    if not isinstance(decoder, nn.Module):
         raise ValueError(
-            "model: expected latent_dim, decode_mean(z) and the layers of its decoder in "
-            f"`decoder`, as in models.VAE, got {type(model).__name__}"
+            "model: expected the layers of its decoder in `decoder`, as models.VAE has them, "
+            f"got {subject.name} without them"
         )
-    side = math.isqrt(model.data_dim)
-    if side * side != model.data_dim:
-        raise ValueError(f"model: expected square images, got {model.data_dim} pixels")
+    size = subject.latent_dim
+    layers = _page_layers(decoder, size)
+    pixels = subject.decode(torch.zeros(1, size)).numel()
+    side = math.isqrt(pixels)
+    if side * side != pixels:
+        raise ValueError(f"model: expected square images, got {pixels} pixels")
     content = {
+        **SHARED,
+        "in_front": SLIDERS_IN_FRONT,
         "latents": size,
         "side": side,
-        "limit": LIMIT,
-        "step": STEP,
-        "unused": UNUSED,
-        "in_front": SLIDERS_IN_FRONT,
-        "output": _output_of(model),
-        "layers": _page_layers(decoder, size),
-        "prior": not isinstance(model, Autoencoder),  # which has none
-        "centre": torch.zeros(size),
-        "scale": torch.ones(size),
+        "output": "sigmoid" if subject.outputs_logits else "clamp",
+        "layers": layers,
+        "prior": subject.has_prior,
+        "centre": [0.0] * size,
+        "scale": [1.0] * size,
         "kl": None,
         "order": list(range(size)),
         "images": [],
@@ -207,15 +202,16 @@ def _page_model(
         "codes": None,
     }
     if images is not None:
-        content |= _page_codes(model, images, labels)
-        codes, number = content.pop("all_codes"), content.pop("number")
-        if size == 2:
-            at = (codes - content["centre"]) / content["scale"]
-            label = _as_base64(np.array(number, np.uint8))
-            content["codes"] = {"at": _halves(at), "label": label}
+        content |= _page_images(subject, images, labels)
     draws = torch.randn(64, size, generator=torch.Generator().manual_seed(0))
-    _check_page(model, content["centre"] + content["scale"] * draws)
-    return content | {k: content[k].tolist() for k in ("centre", "scale")}
+    centre, scale = torch.tensor(content["centre"]), torch.tensor(content["scale"])
+    _check_page(subject, decoder, centre + scale * draws)
+    return content
+
+
+def _shipped(name: str) -> str:
+    """The text of a file beside this one."""
+    return resources.files("course_utils.widgets").joinpath(name).read_text(encoding="utf-8")
 
 
 def export_html(
@@ -232,8 +228,9 @@ def export_html(
     Mouse, touch and keyboard. Introduced in notebook 06.
 
     Args:
-        model: `VAE`, `LinearVAE`, `ConvVAE`, `Autoencoder`, or one like them: with `latent_dim`,
-            `decode_mean(z)`, and in `decoder` Linear, ReLU or ConvTranspose2d layers.
+        model: `VAE`, `LinearVAE`, `ConvVAE`, `Autoencoder`, or one like them: as for
+            `LatentTraversal`, and in `decoder` Linear, ReLU or ConvTranspose2d layers that make
+            `decode_mean(z)`, followed by a sigmoid where `outputs_logits` is true.
         path: the file, in a folder that exists. Written whole or not at all.
         images: (N, 28, 28) uint8 or (N, D) in [0, 1]. The first 1,000 say how much each unit is
             used, and are the codes on the map; ten travel with the page, to be encoded.
@@ -251,14 +248,13 @@ def export_html(
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: expected an existing folder, got {path.parent}")
     data = json.dumps(_page_model(model, images, labels), allow_nan=False)
-    package = resources.files("course_utils.widgets")
     parts = {
         "title": html.escape(title),
         "data": data.replace("<", "\\u003c"),  # no label can close the script
-        "script": package.joinpath("explorer.js").read_text(encoding="utf-8"),
+        "script": _shipped("model.js") + _shipped("explorer.js"),
     }
-    template = package.joinpath("explorer.html").read_text(encoding="utf-8")
     # In one pass: a title that holds another place's name stays what it is.
+    template = _shipped("explorer.html")
     page = re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], template).encode("utf-8")
     if len(page) > LARGEST_PAGE:
         weights = sum(p.numel() for p in model.decoder.parameters())

@@ -3,10 +3,6 @@
 import io
 import time
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,9 +10,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from course_utils.widgets import DPI, knobs, to_png
-
-pytestmark = pytest.mark.usefixtures("no_figure_is_left_over")
+from course_utils.widgets import knobs, to_png
+from course_utils.widgets.pictures import DPI
 
 
 def shades(ink=0.5, rows=4, page="plain", invert=False, power=1):

@@ -12,8 +12,8 @@ import torch
 from helpers.pages import HOSTILE, MODELS, lively, some_images
 from torch import nn
 
-from course_utils import widgets
 from course_utils.models import VAE, Autoencoder
+from course_utils.session import PALETTE
 from course_utils.training import load_checkpoint
 from course_utils.widgets import export_html
 from course_utils.widgets.page import LARGEST_PAGE, PAGE_TOLERANCE
@@ -115,7 +115,7 @@ def test_ten_images_travel_with_their_codes(tmp_path):
     assert torch.allclose(numbers(content["codes"]["at"]).view(-1, 2), mu, rtol=1e-3, atol=1e-6)
     assert torch.equal(numbers(content["codes"]["label"], "u1"), labels.float())
     colours = [kind["light"] for kind in content["classes"]]
-    assert len(set(colours)) == 7 and colours[:2] == widgets.PALETTE[:2]
+    assert len(set(colours)) == 7 and colours[:2] == PALETTE[:2]
 
 
 def test_one_of_each_class_comes_first(tmp_path):
@@ -174,6 +174,13 @@ class Louder(VAE):
         return super().decode_mean(z) ** 2
 
 
+class WithoutLayers:
+    latent_dim = 2
+
+    def decode(self, z):
+        return z.new_zeros(len(z), 784)
+
+
 def with_decoder(*layers):
     model = VAE(2, 40)
     model.decoder = nn.Sequential(*layers)
@@ -192,7 +199,14 @@ def with_weight(value):
         (lambda: with_decoder(nn.Linear(2, 9), nn.GELU(), nn.Linear(9, 784)), "got GELU"),
         (lambda: with_decoder(nn.Linear(2, 784), nn.BatchNorm1d(784)), "got BatchNorm1d"),
         (lambda: with_decoder(nn.ConvTranspose2d(2, 1, 28)), "got ConvTranspose2d"),
-        (lambda: nn.Linear(2, 784), "^model: expected latent_dim, .* got Linear"),
+        (
+            lambda: nn.Linear(2, 784),
+            "^model: expected decode_mean.*, got Linear, which has neither",
+        ),
+        (
+            lambda: WithoutLayers(),
+            "^model: expected .* in `decoder`, .* got WithoutLayers without",
+        ),
         (lambda: Louder(2, 40), "^model: expected decode_mean.* apart"),
         (lambda: VAE(2, 40, data_dim=783), "expected square images, got 783 pixels"),
         (lambda: VAE(2, 1000), r"expected at most 2 MB, got 2.1 MB: .* 787,784 weights"),
@@ -236,12 +250,10 @@ def test_the_page_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "page.html"
     path.write_text("before")
 
-    def full(self, data):
-        with open(self, "wb") as file:
-            file.write(data[:100])
+    def full(file):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="no space left"):
         export_html(VAE(2, 40), path)
     assert path.read_text() == "before"

@@ -1,0 +1,102 @@
+"""Exploring two units of a latent space on a map."""
+
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from course_utils.plotting import plane_map
+from course_utils.widgets import controls
+from course_utils.widgets.explorers import Explorer
+from course_utils.widgets.interface import CODED, LIMIT, TILES
+from course_utils.widgets.pictures import drawn, to_png
+
+
+class LatentPlane(Explorer):
+    """Two latent units as a map: the decoded manifold, the codes of the images, and a marker.
+
+    Two sliders move the marker (arrow keys too, once a slider has the focus), and the image under
+    it is decoded. `export_html` makes a page of it whose map can be pressed and dragged.
+    Introduced in notebook 06.
+
+    Args:
+        model, images, labels: as for `LatentTraversal`; labels colour the codes on the map.
+        units: the two units of the plane, counted from 0; None takes those with the largest
+            average KL. The others stay where the code on display has them.
+    Raises:
+        ValueError: as `LatentTraversal`, or for units that the model does not have.
+    """
+
+    _width = 224
+
+    def __init__(
+        self,
+        model: Any,
+        images: Tensor | None = None,
+        labels: Tensor | None = None,
+        units: tuple[int, int] | None = None,
+    ):
+        self._chosen = units
+        self.map = widgets.Image(format="png")
+        self._map_of: Tensor | None = None  # the code for which the map was drawn
+        super().__init__(model, images, labels)
+
+    def _units(self) -> tuple[list[int], list[int]]:
+        size = self._subject.latent_dim
+        units = self._chosen or (sorted(self._order()[:2]) if size > 2 else (0, 1))
+        if len(units) != 2 or len(set(units)) != 2 or not all(m in range(size) for m in units):
+            raise ValueError(f"units: expected two different ones below {size}, got {units}")
+        return list(units), []
+
+    def _arrange(self, picture: list, in_order: list) -> widgets.Widget:
+        return controls.columns([self.map], picture + in_order)
+
+    def _redraw(self) -> None:
+        super()._redraw()
+        self._redraw_map()
+
+    def _redraw_map(self) -> None:
+        z, units = self._walk.z, list(self.sliders)
+        rest = z.clone()
+        rest[units] = 0
+        if self._map_of is None or not torch.equal(rest, self._map_of):
+            self._draw_map(rest)
+            self._map_of = rest
+        page = self._map_page.copy()
+        x, y = (self._map_transform @ [*z[units].tolist(), 1.0])[:2]
+        pen = ImageDraw.Draw(page)
+        for radius, width, colour in [(11, 6, 254), (10, 3, 255)]:  # a light ring under a dark one
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), None, colour, width)
+        with self.map.hold_sync():
+            self.map.width = str(page.width)
+            self.map.value = to_png(page)[0]
+
+    def _draw_map(self, rest: Tensor) -> None:
+        """The map without the marker, in 256 colours, and where on it a code lies."""
+        fig, ax = self._map_figure(rest)
+        page = Image.fromarray(drawn(fig)[..., :3].copy())
+        corners = ax.transData.transform([(0, 0), (1, 0), (0, 1)])  # pixels, from the lower left
+        zero, right, up = corners * [1, -1] + [0, page.height]
+        self._map_transform = np.column_stack([right - zero, up - zero, zero])
+        page = page.quantize(254, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        colours = (page.getpalette() + 768 * [0])[: 3 * 254]
+        page.putpalette([*colours, 255, 255, 255, 0, 0, 0])
+        self._map_page = page
+
+    def _map_figure(self, z: Tensor) -> tuple[Figure, Axes]:
+        units = list(self.sliders)
+        codes = None if self.codes is None else self.codes[:, units]
+        labels = None if self.labels is None else self.labels[:CODED]
+        return plane_map(self._subject.decode, z, units, codes, labels, LIMIT, TILES)
+
+    def figure(self) -> tuple[Figure, Axes]:
+        """A still picture for readers without a kernel: the map with the marker."""
+        fig, ax = self._map_figure(self._walk.z)
+        x, y = self._walk.z[list(self.sliders)]
+        ax.plot(x, y, "o", color="black", markersize=14, fillstyle="none")
+        return fig, ax

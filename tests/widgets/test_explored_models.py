@@ -1,0 +1,195 @@
+"""What explorers ask of a model, what they say of it, and what they refuse."""
+
+import math
+import re
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from helpers.explorers import (
+    EXPLORERS,
+    DecoderOnly,
+    assert_shows,
+    images,
+    ink,
+    labels,
+    network,
+    seen,
+)
+from scipy import stats
+
+from course_utils.data import as_float
+from course_utils.models import Autoencoder, ConvVAE
+from course_utils.widgets import LatentPlane, LatentTraversal
+
+# --- what is said of z ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("latent_dim", [2, 20, 64])
+@pytest.mark.parametrize("radius", [0.0, 0.2, 0.7, 1.0, 1.4, 1.85, 3.0])
+def test_density_and_distance_are_those_of_the_prior(latent_dim, radius):
+    live = LatentTraversal(network(latent_dim))
+    direction = torch.randn(latent_dim, generator=torch.Generator().manual_seed(1))
+    z = radius * math.sqrt(latent_dim) * direction / direction.norm()
+    live.move(z)
+    text = live.text.value.replace("\n", " ")
+    log_prob, length, percent, where = re.fullmatch(
+        r"log p\(z\) = (\S+) nats, \|z\| = (\S+): (\d+) % of the prior lies closer to 0, (.+)",
+        text,
+    ).groups()
+    exact = z.double().numpy()
+    assert float(log_prob) == pytest.approx(stats.norm.logpdf(exact).sum(), abs=0.0501)
+    assert float(length) == pytest.approx(np.linalg.norm(exact), abs=0.00501)
+    closer = stats.chi(latent_dim).cdf(np.linalg.norm(exact))
+    assert float(percent) == pytest.approx(100 * closer, abs=0.501)
+    expected = "closer than is typical" if closer < 0.05 else "typical"
+    assert where == ("farther out than is typical" if closer > 0.95 else expected)
+
+
+# --- models of other kinds -----------------------------------------------------------------------
+
+
+def test_a_decoder_alone_will_do():
+    live = LatentTraversal(DecoderOnly())
+    assert [slider.description for slider in live.sliders.values()] == ["z1", "z2", "z3"]
+    assert (live.z, seen(live.image.value).shape) == (pytest.approx(torch.zeros(3)), (6, 6, 3))
+    live.sliders[1].value = 3.0
+    assert_shows(live, torch.tensor([0.0, 3.0, 0.0]))
+    live.random()
+    assert_shows(live, live.z)
+    for fig, _ in (live.figure(), LatentPlane(DecoderOnly()).figure()):
+        plt.close(fig)
+
+
+@EXPLORERS
+@pytest.mark.parametrize(
+    "model",
+    [
+        network(2, Autoencoder),
+        network(2, ConvVAE),
+        network(2, likelihood="gaussian"),
+        network(3).double(),
+    ],
+    ids=["Autoencoder", "ConvVAE", "gaussian", "double"],
+)
+def test_models_of_the_course(kind, model):
+    precision = next(model.parameters()).dtype
+    live = kind(model, images(), labels())
+    assert (live.kl is None) == isinstance(model, Autoencoder)
+    live.number.value = 4
+    with torch.no_grad():
+        code = model.encode(as_float(images()[4:5]).to(precision))
+        mu = (code[0] if isinstance(code, tuple) else code)[0]
+        assert live.z == pytest.approx(mu.float(), abs=1e-5)
+        unit = next(iter(live.sliders))
+        live.sliders[unit].value = -2.0
+        mu[unit] = -2.0
+        wanted = model.decode_mean(mu[None]).clamp(0, 1).view(28, 28).numpy()
+    assert np.abs(ink(live.image.value) - 255 * wanted).max() < 0.51
+
+
+def test_it_leaves_the_model_as_it_was():
+    model = network()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    live = LatentPlane(model.train(), images())
+    live.random()
+    assert model.training
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(weight.grad is None for weight in model.parameters())
+
+
+class Fragile(DecoderOnly):
+    has_prior = True
+
+    def decode(self, z):
+        if len(z) == 1 and (z > 2).any():  # the map of the plane is decoded in one piece
+            raise RuntimeError("too far out\nand more")
+        return super().decode(z)
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+
+@EXPLORERS
+def test_an_error_surfaces_and_the_last_picture_stays(kind):
+    live = kind(Fragile())
+    live.sliders[0].value = 1.0
+    good = live.image.value
+    with pytest.raises(RuntimeError, match="too far out"):
+        live.sliders[0].value = 3.0
+    assert live.image.value == good
+    assert live.text.value == "RuntimeError: too far out"
+    live.undo()
+    live.sliders[0].value = 1.0
+    assert live.image.value == good and live.text.value.startswith("log p(z)")
+    with pytest.raises(RuntimeError, match="too far out"):
+        live.move(torch.full((3,), 2.5))
+    assert live.image.value == good
+
+
+def test_an_error_at_the_start_surfaces():
+    class Broken(DecoderOnly):
+        def decode(self, z):
+            raise RuntimeError("never works")
+
+    with pytest.raises(RuntimeError, match="never works"):
+        LatentTraversal(Broken())
+
+
+class Nothing:
+    latent_dim = 2
+
+
+class NoSize:
+    def decode(self, z):
+        return z
+
+
+@EXPLORERS
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            (Nothing(),),
+            r"model: expected decode_mean\(z\) or decode\(z\), got Nothing, which has neither",
+        ),
+        ((NoSize(),), "model: expected .* NoSize with latent_dim None"),
+        ((network(1),), "model: expected .*latent_dim of 2 or more, got VAE with latent_dim 1"),
+        ((network(), images(5), labels(4)), "labels: expected 5, one per image, got 4"),
+        ((network(), images(0)), r"images: expected at least one, got \(0, 28, 28\)"),
+        (
+            (DecoderOnly(), images()),
+            r"^images: expected a model with encode_mean\(x\), .* got DecoderOnly without it$",
+        ),
+        ((network(), images().long()), "expected uint8 or floating-point images"),
+    ],
+)
+def test_bad_arguments_are_named(kind, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        kind(*arguments)
+
+
+@pytest.mark.parametrize("units", [(0, 0), (0, 4), (-1, 0), (0,), (0, 1, 2), (0, 1, 1)])
+def test_a_plane_needs_two_units_that_there_are(units):
+    with pytest.raises(ValueError, match="units: expected two different ones below 4"):
+        LatentPlane(network(), units=units)
+
+
+@pytest.mark.parametrize(
+    "z", [torch.zeros(3), torch.zeros(1, 4), torch.tensor([0, 0, 0, torch.nan])]
+)
+def test_a_code_must_be_finite_and_of_the_right_length(z):
+    live = LatentTraversal(network())
+    picture = live.image.value
+    with pytest.raises(ValueError, match="z: expected 4 finite numbers"):
+        live.move(z)
+    assert live.image.value == picture and live.z.tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("number", [-1, 30])
+def test_an_image_must_be_one_of_those_given(number):
+    with pytest.raises(ValueError, match=f"image: expected a number below 30, got {number}"):
+        LatentTraversal(network(), images()).encode_image(number)
+    with pytest.raises(ValueError, match="image: expected a number below 0"):
+        LatentTraversal(network()).encode_image(0)
