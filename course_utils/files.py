@@ -20,9 +20,24 @@ def data_root(root: str | os.PathLike | None = None) -> Path:
     """Where data are looked for first: `root`, else `COURSE_DATA`, else `cache_root()`.
 
     A folder that the user supplied, never to be written to: what is saved goes to `cache_root()`.
+
+    Args:
+        root: a folder, `~` in it for the home folder; None for the variable or the cache.
+    Returns:
+        An absolute path, of a folder that may not exist.
     """
     chosen = root if root is not None else os.environ.get("COURSE_DATA") or cache_root()
     return Path(chosen).expanduser().absolute()
+
+
+def data_roots(root: str | os.PathLike | None = None) -> list[Path]:
+    """The folders that data are looked for in, in this order: `data_root(root)`, `cache_root()`.
+
+    Returns:
+        One folder where both are the same, with the cache always the last.
+    """
+    user, cache = data_root(root), cache_root()
+    return [cache] if user.resolve() == cache.resolve() else [user, cache]
 
 
 def cache_root() -> Path:
@@ -45,6 +60,9 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
 
     Readers see the old file or the new one, never half of one, whatever fails in between.
 
+    Args:
+        path: of the file; what lies there is replaced.
+        content: all that the file is to hold.
     Raises:
         OSError: when the file cannot be written; an older file of that name is then untouched.
     """
@@ -61,7 +79,11 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
 
 
 def try_to_write(path: Path, content: bytes | memoryview) -> str:
-    """As `write_whole`, for what can be had again; returns "", or why it was not written."""
+    """As `write_whole`, for what can be had again: a full disk then stops nobody.
+
+    Returns:
+        "", or in a few words why the file was not written.
+    """
     try:
         write_whole(path, content)
     except OSError as error:
@@ -70,7 +92,10 @@ def try_to_write(path: Path, content: bytes | memoryview) -> str:
 
 
 def short(path: Path) -> str:
-    """A path for a printed line: relative to COURSE_DATA, the checkout or the home folder."""
+    """A path for a printed line: from COURSE_DATA, the checkout or the home folder on.
+
+    So that a stored output names no folder of the machine that it was made on.
+    """
     bases = {"$COURSE_DATA": os.environ.get("COURSE_DATA"), "": CHECKOUT, "~": Path.home()}
     for name, base in bases.items():
         if base and path.is_relative_to(base := Path(base).expanduser().absolute()):

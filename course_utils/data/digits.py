@@ -21,11 +21,13 @@ import torch
 from torch import Tensor
 
 from course_utils.data import mnist, strokes
-from course_utils.files import cache_root, data_root, reason, short, try_to_write
+from course_utils.files import cache_root, data_roots, reason, short, try_to_write
 
 SOURCES = ("auto", "mnist", "strokes")
 _STROKES_COUNTS, _FACES_COUNTS = (60_000, 10_000), (10_000, 2_000)  # train, test
-_FINGERPRINTED = 500  # images: every style of writing a digit is among them
+_FINGERPRINTED = (160, 40)  # train, test: every style of writing a digit is among them
+
+Drawn = tuple[Tensor, Tensor, dict[str, Tensor]]  # images, labels, factors
 
 
 class MNISTUnavailable(RuntimeError):
@@ -182,31 +184,30 @@ def _chosen_source(source: str) -> str:
 def _load_drawn(
     name: str,
     counts: tuple[int, int],
-    draw: Callable[..., tuple[Tensor, Tensor, dict[str, Tensor]]],
+    draw: Callable[..., Drawn],
     root: str | os.PathLike | None,
     notes: list[str],
 ) -> tuple[ImageData, str]:
-    """The images that `draw(count, seed=)` draws, from a cached file or drawn now, and from where.
+    """The images that `draw(count, seed)` draws, from a cached file or drawn now, and from where.
 
-    `counts` are those of training and test images, drawn from the seeds 1 and 2.
+    `counts` are those of training and test images.
     """
-    cached = cache_root() / f"{name}-{_fingerprint(draw)}.pt"  # other images, another file
-    for path in dict.fromkeys([data_root(root) / cached.name, cached]):
+    file = f"{name}-{_fingerprint(draw)}.pt"  # other images, another file
+    for path in [folder / file for folder in data_roots(root)]:
         try:
             return _read_drawn(path, name, counts), short(path)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except Exception as error:  # zipfile and torch.load each have many ways to say damaged
             notes.append(f"unusable {short(path)}: {reason(error)}")
-    (train, train_labels, train_factors), (test, test_labels, test_factors) = (
-        draw(count, seed=seed) for seed, count in enumerate(counts, start=1)
-    )
+    (train, train_labels, train_factors), (test, test_labels, test_factors) = _draw(draw, counts)
     data = ImageData(name, train, train_labels, test, test_labels, train_factors, test_factors)
     buffer = io.BytesIO()
     torch.save({key: value for key, value in vars(data).items() if key != "name"}, buffer)
+    cached = cache_root() / file
     if unsaved := try_to_write(cached, buffer.getvalue()):
         notes.append(f"not saved in {short(cached.parent)}: {unsaved}")
-        return data, "course_utils.data.strokes"
+        return data, strokes.__name__
     notes.append("drawn now")
     for old in cached.parent.glob(f"{name}-{'[0-9a-f]' * 8}.pt"):
         if old.name != cached.name:
@@ -215,12 +216,26 @@ def _load_drawn(
     return data, short(cached)
 
 
+def _draw(
+    draw: Callable[..., Drawn], counts: tuple[int, int], progress: bool = True
+) -> list[Drawn]:
+    """Training and test images, so many of each, drawn from the seeds 1 and 2."""
+    return [draw(count, seed, progress) for seed, count in enumerate(counts, start=1)]
+
+
 @functools.cache
-def _fingerprint(draw: Callable[..., tuple[Tensor, Tensor, dict[str, Tensor]]]) -> str:
-    """Eight hexadecimal digits that say what is drawn: the hash of the first images."""
-    images, labels, factors = draw(_FINGERPRINTED, seed=1)
-    content = b"".join(t.numpy().tobytes() for t in (images, labels, *factors.values()))
-    return hashlib.sha256(content).hexdigest()[:8]
+def _fingerprint(draw: Callable[..., Drawn]) -> str:
+    """Eight hexadecimal digits that say what is drawn: a hash of the first images of each part.
+
+    Whatever changes them changes it, and a comment in the artist's code does not. It is the same
+    on every machine, as the artist rounds alike on all of them.
+    """
+    content = hashlib.sha256()
+    for images, labels, factors in _draw(draw, _FINGERPRINTED, progress=False):
+        content.update("".join(factors).encode())  # their names
+        for values in (images, labels, *factors.values()):
+            content.update(values.numpy().tobytes())
+    return content.hexdigest()[:8]
 
 
 def _read_drawn(path: Path, name: str, counts: tuple[int, int]) -> ImageData:

@@ -21,7 +21,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from course_utils import __version__
-from course_utils.files import cache_root, data_root, reason, short, try_to_write
+from course_utils.files import data_roots, reason, short, try_to_write
 
 _LAYOUTS = ("MNIST/raw", "raw", ".")  # where MNIST's files may lie under a data root
 _SILENCE = 10.0  # seconds without a byte after which a mirror is given up
@@ -29,7 +29,14 @@ _CRAWL_SECONDS, _CRAWL_BYTES = 20.0, 100_000  # fewer bytes in so long a time: g
 
 
 class File(NamedTuple):
-    """One of MNIST's four files: the shape in it; size and md5 of the archive, md5 unpacked."""
+    """One of MNIST's four files.
+
+    Attributes:
+        name: of the unpacked file; the archive's has `.gz` behind it.
+        shape: of the tensor in it: (N, 28, 28) for images, (N,) for labels.
+        gz_bytes: size of the archive, in bytes.
+        gz_md5, raw_md5: checksums of the archive and of the unpacked file.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -38,7 +45,6 @@ class File(NamedTuple):
     raw_md5: str
 
 
-# fmt: off
 # fmt: off
 FILES = (
     File("train-images-idx3-ubyte", (60_000, 28, 28), 9_912_422,
@@ -60,15 +66,21 @@ class Damaged(ValueError):
 def find(
     root: str | os.PathLike | None, notes: list[str], strict: bool
 ) -> tuple[list[Tensor], str] | None:
-    """The tensors of MNIST's four files, in the order of `FILES`, and where they came from.
+    """MNIST's four files, each from the first place that has it whole.
 
-    Each file comes from the first place that has it whole: the user's folder, the cache, a mirror.
-    None where one cannot be had; `notes` then say why. With `strict`, a damaged file in the
-    user's folder ends the search.
+    The places are the user's folder, the cache, and the mirrors.
+
+    Args:
+        root: the user's folder; see `course_utils.files.data_root`. Nothing is written into it.
+        notes: what was met on the way is added to it, in words for the reader.
+        strict: whether a damaged file in the user's folder ends the search.
+    Returns:
+        The tensors in the order of `FILES` (images uint8 (N, 28, 28), labels int64 (N,)) and
+        where they came from; None where one cannot be had, and `notes` then say why.
     """
-    user, cache = data_root(root), cache_root()
     found: dict[str, tuple[Tensor, str]] = {}
-    if user.resolve() != cache.resolve():
+    *supplied, cache = data_roots(root)  # none supplied, or one
+    for user in supplied:
         faults = _search(user, found)
         notes += faults or _lacking(user, found)
         if faults and strict:
@@ -90,8 +102,8 @@ def _search(base: Path, found: dict[str, tuple[Tensor, str]]) -> list[str]:
         faults = []
         for path in [base / la / f"{file.name}{end}" for la in _LAYOUTS for end in (".gz", "")]:
             try:
-                pixels = _decode(file, path.read_bytes(), packed=path.suffix == ".gz")
-                found[file.name] = pixels, short(path.parent)
+                tensor = _decode(file, path.read_bytes(), packed=path.suffix == ".gz")
+                found[file.name] = tensor, short(path.parent)
                 break
             except (FileNotFoundError, NotADirectoryError):
                 continue
@@ -113,8 +125,9 @@ def _lacking(base: Path, found: dict[str, tuple[Tensor, str]]) -> list[str]:
 def _decode(file: File, content: bytes, packed: bool) -> Tensor:
     """The tensor in the bytes of an idx file, or of its gzip archive if `packed`.
 
-    Raises Damaged, naming what was found and what was expected. A raw file's checksum matters:
-    Fashion-MNIST has the same file names, and the same header.
+    Images stay uint8; labels become int64, which torch can index with. Raises Damaged, naming
+    what was found and what was expected. A raw file's checksum matters: Fashion-MNIST has the
+    same file names, and the same header.
     """
 
     def expect(what: str, got: str, expected: str) -> None:
@@ -134,8 +147,8 @@ def _decode(file: File, content: bytes, packed: bool) -> Tensor:
     expect("size", f"{len(content):,} bytes", f"{length:,} bytes")
     if not packed:
         expect("md5", md5(), file.raw_md5)
-    pixels = np.frombuffer(content, dtype=np.uint8, offset=len(header))
-    return torch.from_numpy(pixels.reshape(file.shape).copy())
+    values = np.frombuffer(content, dtype=np.uint8, offset=len(header)).reshape(file.shape)
+    return torch.from_numpy(values.copy() if values.ndim == 3 else values.astype(np.int64))
 
 
 def _fetch(folder: Path, found: dict[str, tuple[Tensor, str]], notes: list[str]) -> str:
@@ -149,9 +162,9 @@ def _fetch(folder: Path, found: dict[str, tuple[Tensor, str]], notes: list[str])
         try:
             for file in [file for file in FILES if file.name not in found]:
                 archive = _download(f"{mirror}{file.name}.gz", file.gz_bytes)
-                pixels = _decode(file, archive, packed=True)
+                tensor = _decode(file, archive, packed=True)
                 fault = try_to_write(folder / f"{file.name}.gz", archive)
-                found[file.name] = pixels, "the network" if fault else short(folder)
+                found[file.name] = tensor, "the network" if fault else short(folder)
                 unsaved = unsaved or fault
         except (OSError, HTTPException, ValueError) as error:
             failures.append(f"{urlsplit(mirror).netloc}: {reason(error)}")

@@ -65,7 +65,7 @@ def _distance_to_path(paths: Tensor) -> Tensor:
     Its distance is the hypotenuse of `across` and of what `along` exceeds half the length by.
     """
     start, stop = paths[:, :-1], paths[:, 1:]  # (B, S, 2), the S = P - 1 segments
-    length = (stop - start).norm(dim=-1)  # (B, S)
+    length = (stop - start).square().sum(dim=-1).sqrt()  # norm() rounds by processor
     middle = torch.where(length.isnan()[..., None], 1e6, (start + stop) / 2)  # lifted: far away
     direction = (stop - start) / length[..., None]
     some = torch.tensor([1.0, 0.0])  # a dot or a lift has no direction, any will do

@@ -3,17 +3,13 @@
 import hashlib
 import math
 import os
-from pathlib import Path
 
 import pytest
 import torch
-from helpers.together import run_twice_at_once
+from helpers.loaded import faces_file, strokes_file
 
-from course_utils import data
-from course_utils.data import load_faces, strokes
+from course_utils.data import load_digits, load_faces, strokes
 from course_utils.data.strokes import FACE_FACTORS, draw_faces, faces
-
-COUNTS = (60, 20)  # drawn faces in these tests
 
 
 @pytest.fixture(scope="module")
@@ -145,22 +141,9 @@ def test_none_and_less_than_none():
 # --------------------------------------------------------------------------- load_faces()
 
 
-@pytest.fixture
-def checkout(tmp_path, monkeypatch) -> Path:
-    """An empty checkout and no folder of the user's."""
-    monkeypatch.delenv("COURSE_DATA", raising=False)
-    monkeypatch.setenv("TQDM_DISABLE", "1")
-    folder = tmp_path / "checkout"
-    folder.mkdir()
-    (folder / "pyproject.toml").touch()
-    monkeypatch.setattr(data, "_CHECKOUT", folder)
-    monkeypatch.setattr(data, "_FACES_COUNTS", COUNTS)
-    return folder
-
-
 def test_faces_are_cached_and_damage_is_mended(checkout, capsys):
     first = load_faces()
-    file = checkout / "data/cache" / data._FACES_FILE
+    file = checkout / "data/cache" / faces_file()
     line = f"Drawn faces: 60 + 20 images from data/cache/{file.name}"
     assert capsys.readouterr().out == f"{line} (drawn now)\n"
     assert repr(first).startswith("ImageData('faces', 60 + 20 images, factors smile, ")
@@ -181,58 +164,23 @@ def test_faces_are_cached_and_damage_is_mended(checkout, capsys):
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
-def test_digits_are_never_taken_for_faces(checkout, monkeypatch, capsys):
+def test_digits_are_never_taken_for_faces(checkout, capsys):
     """Both kinds lie in one folder; old faces go when new ones are drawn, digits stay."""
-    monkeypatch.setattr(data, "_STROKES_COUNTS", COUNTS)
-    data.load_digits("strokes")
+    load_digits("strokes")
     cache = checkout / "data/cache"
     (cache / "faces-01234567.pt").touch()
     load_faces()
-    assert sorted(os.listdir(cache)) == [data._FACES_FILE, data._STROKES_FILE]
+    assert sorted(os.listdir(cache)) == [faces_file(), strokes_file()]
     load_faces()
-    data.load_digits("strokes")
+    load_digits("strokes")
     assert "(drawn now)" not in "".join(capsys.readouterr().out.splitlines()[-2:])
 
 
 def test_faces_in_the_users_folder_which_is_never_written_to(checkout, tmp_path, capsys):
     load_faces()
-    (checkout / "data/cache" / data._FACES_FILE).rename(tmp_path / data._FACES_FILE)
-    digest = hashlib.sha256((tmp_path / data._FACES_FILE).read_bytes()).hexdigest()
+    (checkout / "data/cache" / faces_file()).rename(tmp_path / faces_file())
+    digest = hashlib.sha256((tmp_path / faces_file()).read_bytes()).hexdigest()
     load_faces(root=tmp_path)
-    assert f"from {tmp_path / data._FACES_FILE}\n" in capsys.readouterr().out
-    assert hashlib.sha256((tmp_path / data._FACES_FILE).read_bytes()).hexdigest() == digest
+    assert f"from {tmp_path / faces_file()}\n" in capsys.readouterr().out
+    assert hashlib.sha256((tmp_path / faces_file()).read_bytes()).hexdigest() == digest
     assert not list((checkout / "data/cache").iterdir())
-
-
-def test_a_full_disk_costs_the_cache_only(checkout, monkeypatch, capsys):
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    assert load_faces().train_images.shape == (60, 28, 28)
-    printed = capsys.readouterr().out
-    assert printed == (
-        "Drawn faces: 60 + 20 images from course_utils.strokes "
-        "(not saved in data/cache: No space left on device)\n"
-    )
-    assert not list((checkout / "data/cache").iterdir())
-
-
-ONE_OF_TWO = """
-import sys
-from pathlib import Path
-from course_utils import data
-data._CHECKOUT, data._FACES_COUNTS = Path(sys.argv[1]), (60, 20)
-print("ready", flush=True)
-sys.stdin.readline()
-print(int(data.load_faces().train_images.sum()))
-"""
-
-
-@pytest.mark.slow
-def test_two_kernels_at_once(checkout):
-    environment = os.environ | {"PYTHONPATH": str(Path(data.__file__).parent.parent)}
-    printed = run_twice_at_once(ONE_OF_TWO, str(checkout), env=environment)
-    sums = [lines[-1] for lines in printed]
-    assert sums == [str(int(faces(60, seed=1, progress=False)[0].sum()))] * 2
-    assert os.listdir(checkout / "data/cache") == [data._FACES_FILE]

@@ -1,13 +1,26 @@
-"""Two processes that do the same at the same moment."""
+"""Python in processes of its own: once, or twice at the same moment."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
+
+import course_utils
 
 
-def run_twice_at_once(code: str, *arguments: str, env: dict[str, str]) -> list[list[str]]:
+def child_environment() -> dict[str, str]:
+    """This process's environment, with the package to be found and no progress bars."""
+    folder = str(Path(course_utils.__file__).parent.parent)
+    return os.environ | {"PYTHONPATH": folder, "TQDM_DISABLE": "1"}
+
+
+def run_twice_at_once(
+    code: str, *arguments: str, second: dict[str, str] | None = None
+) -> list[list[str]]:
     """What each of two interpreters prints, as lines, when both run `code` at once.
 
-    The code prints "ready" when it has imported what it needs, then waits for a line.
+    The code prints "ready" when it has imported what it needs, then waits for a line. The
+    variables in `second` are set for the second interpreter alone.
     """
     processes = [
         subprocess.Popen(
@@ -15,9 +28,9 @@ def run_twice_at_once(code: str, *arguments: str, env: dict[str, str]) -> list[l
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=env,
+            env=child_environment() | changes,
         )
-        for _ in range(2)
+        for changes in ({}, second or {})
     ]
     for process in processes:
         assert process.stdout.readline() == "ready\n"

@@ -1,0 +1,195 @@
+"""Bad mirrors and bad networks: a download is whole and verified, or it is given up in time."""
+
+import os
+import socket
+import sys
+import threading
+import time
+
+import pytest
+from helpers.loaded import (
+    assert_is_drawn,
+    assert_is_mnist,
+    assert_whole_archives,
+    cached,
+    listing,
+    put,
+    strokes_file,
+    the_line,
+)
+from helpers.mirror import Mirror, use_mirrors
+
+from course_utils.data import MNISTUnavailable, load_digits, mnist
+
+pytestmark = pytest.mark.usefixtures("checkout")
+HANG = 30.0  # seconds: what takes longer hangs; all that is waited for here takes a second
+
+
+def test_download_then_cache(checkout, archives, monkeypatch, capsys):
+    with Mirror(archives) as mirror:
+        use_mirrors(monkeypatch, mirror.url)
+        first = load_digits()
+        raw = checkout / "data/cache/MNIST/raw"
+        train, test = (mnist.FILES[i].shape[0] for i in (0, 2))
+        assert the_line(capsys) == f"MNIST: {train:,} + {test:,} images from {raw} (downloaded)"
+        assert mirror.requested == list(archives)
+        again = load_digits()
+        assert the_line(capsys) == f"MNIST: {train:,} + {test:,} images from {raw}"
+        assert len(mirror.requested) == 4
+    assert_is_mnist(first)
+    assert first.train_images.equal(again.train_images)
+    assert_whole_archives(checkout, archives)
+
+
+def test_downloads_never_go_to_the_users_folder(checkout, tmp_path, small, monkeypatch, capsys):
+    user = put(tmp_path / "user", {"notes.txt": b"mine"})
+    before = listing(user)
+    monkeypatch.setenv("COURSE_DATA", str(user))
+    with Mirror(small) as mirror:
+        use_mirrors(monkeypatch, mirror.url)
+        assert_is_mnist(load_digits())
+    assert f"(no MNIST in {user}; downloaded)" in the_line(capsys)
+    assert_is_drawn(load_digits("strokes"))
+    assert listing(user) == before
+    assert strokes_file() in os.listdir(checkout / "data/cache")
+
+
+@pytest.mark.parametrize(
+    ("manner", "reason", "asked"),
+    [
+        ("missing", "HTTP 404", 1),
+        ("altered", "md5 ", 1),
+        ("cut_short", "size ", 1),
+        ("other_page", "size 27 bytes, expected ", 1),
+        ("endless", "size ", 1),
+        ("circular", "HTTP 302", 5),  # urllib goes four times to one address again
+    ],
+)
+def test_bad_mirror_is_never_believed(manner, reason, asked, checkout, small, monkeypatch, capsys):
+    """Alone it gives drawn digits, with a good one behind it MNIST; half a file never stays."""
+    with Mirror(small, manner) as bad, Mirror(small) as good:
+        use_mirrors(monkeypatch, bad.url)
+        assert_is_drawn(load_digits())
+        line = the_line(capsys)
+        assert line.startswith("Drawn digits instead of MNIST: 60 + 20 images from ")
+        assert f"download failed, {bad.url[7:-1]}: {reason}" in line
+        assert cached(checkout) == [f"data/cache/{strokes_file()}"]
+        (checkout / "data/cache" / strokes_file()).unlink()
+        use_mirrors(monkeypatch, bad.url, good.url)
+        assert_is_mnist(load_digits())
+        assert len(bad.requested) == 2 * asked
+    assert_whole_archives(checkout, small)
+
+
+def test_first_mirror_refuses_second_serves(checkout, refusing, small, monkeypatch):
+    with Mirror(small) as good:
+        use_mirrors(monkeypatch, refusing, good.url)
+        assert_is_mnist(load_digits("mnist"))
+    assert_whole_archives(checkout, small)
+
+
+def test_mirror_that_fails_halfway(checkout, small, monkeypatch):
+    """What was fetched whole is kept; the next mirror is asked for the rest only."""
+    some = dict(list(small.items())[:2])
+    with Mirror(some) as first, Mirror(small) as second:
+        use_mirrors(monkeypatch, first.url)
+        with pytest.raises(MNISTUnavailable, match="HTTP 404"):
+            load_digits("mnist")
+        assert_whole_archives(checkout, some)
+        use_mirrors(monkeypatch, first.url, second.url)
+        assert_is_mnist(load_digits("mnist"))
+    assert second.requested == list(small)[2:]
+    assert_whole_archives(checkout, small)
+
+
+@pytest.mark.parametrize(
+    ("network", "reason"),
+    [
+        ("refuses", ""),  # each system has its own words for it
+        ("has no names", "Name or service not known"),
+        ("never answers", "silent for 0.5 s"),
+    ],
+)
+def test_no_network_falls_over_within_seconds(
+    network, reason, checkout, refusing, monkeypatch, capsys
+):
+    """A name that is looked up for ever is beyond the reach of a socket's time limit."""
+    over, looking_up = threading.Event(), []
+
+    def look_up(*arguments, **options):
+        looking_up.append(True)
+        if network == "never answers":
+            over.wait(4 * HANG)
+        looking_up.pop()
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    if network != "refuses":
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    if network == "never answers":
+        monkeypatch.setattr(mnist, "_SILENCE", 0.5)
+    use_mirrors(monkeypatch, refusing, refusing)
+    start = time.monotonic()
+    assert_is_drawn(load_digits())
+    assert time.monotonic() - start < HANG
+    assert bool(looking_up) == (network == "never answers")  # nobody waits for the answer
+    over.set()
+    line = the_line(capsys)
+    assert f"(no MNIST in {checkout / 'data/cache'}, which does not exist; download failed" in line
+    assert line.count(reason) >= 2
+    assert cached(checkout) == [f"data/cache/{strokes_file()}"]
+
+
+def test_time_limits():
+    assert mnist._SILENCE == 10
+    assert (mnist._CRAWL_SECONDS, mnist._CRAWL_BYTES) == (20, 100_000)
+
+
+@pytest.mark.parametrize(
+    ("manner", "limit", "reasons"),
+    [
+        ("silent", "_SILENCE", ["silent for 0.7 s", "timed out"]),  # whichever clock rings first
+        ("dribbling_headers", "_SILENCE", ["silent for 0.7 s", "timed out"]),
+        ("dribbling", "_CRAWL_SECONDS", ["bytes in 0.7 s"]),
+    ],
+)
+def test_mirror_that_does_not_get_on(manner, limit, reasons, checkout, small, monkeypatch, capsys):
+    monkeypatch.setattr(mnist, limit, 0.7)
+    with Mirror(small, manner) as bad:
+        use_mirrors(monkeypatch, bad.url)
+        start = time.monotonic()
+        assert_is_drawn(load_digits())
+        assert time.monotonic() - start < HANG
+    line = the_line(capsys)
+    assert any(reason in line for reason in reasons)
+    assert cached(checkout) == [f"data/cache/{strokes_file()}"]
+
+
+def test_slow_mirror_is_not_given_up(checkout, small, monkeypatch):
+    monkeypatch.setattr(mnist, "_CRAWL_SECONDS", 0.1)
+    monkeypatch.setattr(mnist, "_CRAWL_BYTES", 1_000)
+    with Mirror(small, "slow") as mirror:
+        use_mirrors(monkeypatch, mirror.url)
+        assert_is_mnist(load_digits("mnist"))
+    assert_whole_archives(checkout, small)
+
+
+def test_torchvision_that_cannot_be_imported(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "torchvision.datasets", None)
+    assert_is_drawn(load_digits())
+    assert "no download, as torchvision cannot be imported: " in the_line(capsys)
+
+
+def test_silent_mirror_then_a_good_one(checkout, small, monkeypatch):
+    """Little patience with the silent one alone: a busy machine may keep the good one waiting."""
+    download = mnist._download
+    with Mirror(small, "silent") as bad, Mirror(small) as good:
+
+        def impatient(url: str, size: int) -> bytes:
+            monkeypatch.setattr(mnist, "_SILENCE", 0.5 if url.startswith(bad.url) else HANG)
+            return download(url, size)
+
+        monkeypatch.setattr(mnist, "_download", impatient)
+        use_mirrors(monkeypatch, bad.url, good.url)
+        assert_is_mnist(load_digits("mnist"))
+        assert len(bad.requested) == 1
+    assert_whole_archives(checkout, small)
