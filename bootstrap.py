@@ -28,6 +28,15 @@ VENV_PYTHON = os.path.join(
 )
 READY = os.path.join(VENV, ".ready")  # the stamp that the Makefile compares with pyproject.toml
 UNFINISHED = os.path.join(VENV, ".unfinished")  # there while a first installation runs
+# Every kernel of the environment runs this file before a notebook's first cell.
+KERNEL_CONFIG = os.path.join(VENV, "etc", "ipython", "ipython_kernel_config.py")
+
+# Not in the kernel's own kernel.json: what stands there overrules the reader's environment.
+KERNEL_SETTINGS = """\
+# Written by bootstrap.py. The package says how torch's threads wait for each other, unless the
+# environment says it. They listen only before torch is loaded, and notebooks import that first.
+import course_utils
+"""
 
 OLDEST = (3, 11)
 GIGABYTE = 1e9
@@ -140,6 +149,15 @@ def install(torch_index, update):
             sys.exit("The installation did not succeed; pip's own message is above.")
 
 
+def settle_kernels():
+    """Let kernels import the course's package first of all, unless they are settled already."""
+    if not os.path.exists(KERNEL_CONFIG):
+        if not os.path.isdir(os.path.dirname(KERNEL_CONFIG)):
+            os.makedirs(os.path.dirname(KERNEL_CONFIG))
+        with open(KERNEL_CONFIG, "w") as settings:
+            settings.write(KERNEL_SETTINGS)
+
+
 def main():
     torch_index = os.environ.get("TORCH_INDEX", "").strip()
     if not finished():
@@ -152,6 +170,7 @@ def main():
         sys.stdout.flush()
         make_venv()
     install(torch_index, update=os.path.exists(READY))
+    settle_kernels()
     if os.path.exists(UNFINISHED):
         os.remove(UNFINISHED)
     with open(READY, "w") as stamp:
