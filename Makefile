@@ -14,14 +14,21 @@ else
 PY := .venv/bin/python
 endif
 READY := .venv/.ready
-NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=600
+
+# Two workers of one thread each: threads that wait for each other would take turns with the other
+# worker's. A notebook's cells, and tests that share a server, stay together on one worker.
+WORKERS ?= 2
+PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadgroup
+NBVAL := $(PY) -m pytest -n $(WORKERS) --dist loadfile --nbval --nbval-current-env \
+    --nbval-cell-timeout=600 notebooks
+test test-fast test-digits test-publish: export OMP_NUM_THREADS ?= 1
 
 # The environment's own python3 kernel wins over one that the user has installed.
 export JUPYTER_PREFER_ENV_PATH := 1
 export TORCH_INDEX
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-fast test-grading notebooks student checkpoints wheel bench lint format clean distclean
+.PHONY: help lab test test-fast test-digits test-grading test-publish faults notebooks student checkpoints wheel bench lint format clean distclean
 
 help: ## list these commands
 	@echo "usage: make COMMAND [VARIABLE=value ...]"
@@ -35,21 +42,33 @@ help: ## list these commands
 	@echo "               page: a third of the disk space, no CUDA (read when .venv is made)"
 	@echo "  N            notebooks: only the one with this number, as in N=05"
 	@echo "  B            bench: the experiment to run, as in B=NAME"
-	@echo "  ARGS         passed on to the program behind lab, test-fast, notebooks or bench"
+	@echo "  WORKERS      how many tests run at once (now: $(WORKERS))"
+	@echo "  ARGS         passed on to the program behind lab, the tests, faults, notebooks or bench"
 
 lab: $(READY) ## open JupyterLab on the course
 	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \
 	    $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 test: $(READY) lint ## lint, unit tests with coverage, then every notebook against its outputs
-	$(PY) -m pytest tests --cov --cov-report=term -m "not grading"
-	$(PY) -m pytest $(NBVAL) notebooks
+	$(PYTEST) tests --cov --cov-report=term -m "not grading and not colab and not publish"
+	$(NBVAL)
 
 test-fast: $(READY) ## the unit tests that take about a minute
-	$(PY) -m pytest tests -m "not slow and not grading" $(ARGS)
+	$(PYTEST) tests -m "not slow and not browser and not grading and not colab and not publish" \
+	    $(ARGS)
+
+test-digits: $(READY) ## what depends on the digits, once more with drawn ones
+	COURSE_DIGITS=strokes COURSE_DATA= $(PYTEST) tests -m "digits" $(ARGS)
+	COURSE_DIGITS=strokes COURSE_DATA= $(NBVAL)
 
 test-grading: $(READY) ## let the real nbgrader release, grade and send back homework
-	$(PY) -m pytest tests/test_grading.py -m grading $(ARGS)
+	$(PY) -m pytest tests -m grading $(ARGS)
+
+test-publish: $(READY) ## before publishing: Colab's old versions, a compiler, trials of experiments
+	$(PYTEST) tests -m "colab or publish" $(ARGS)
+
+faults: $(READY) ## plant faults in the package, one at a time, and see whether tests catch them
+	$(PY) -m tools.faults $(ARGS)
 
 notebooks: $(READY) ## execute every notebook in order on the CPU and store the outputs (N=05: one)
 	$(PY) -m tools.execute_notebooks $(N) $(ARGS)
