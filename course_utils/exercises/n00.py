@@ -6,15 +6,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from course_utils.exercises.checking import (
-    CheckFailed,
-    call,
-    exercise,
-    fits,
-    numbers,
-    within,
-)
+from course_utils.exercises.answers import CheckFailed, call, numbers
+from course_utils.exercises.checking import exercise, within
 from course_utils.exercises.common import uniform
+from course_utils.exercises.hints import same_form
 
 
 @exercise(
@@ -23,6 +18,7 @@ from course_utils.exercises.common import uniform
     lambda: [(0.0, 784), (784 * math.log(2), 784), (-55.5, 1), (uniform(-2e3, 2e3), 3072)],
 )
 def bits_per_dimension(log_p, D):
+    """−log₂ p(v) / D for v = 256 x: 8 bits, less what log p(x) gives back."""
     bits = log_p / D / math.log(2)
     return 8 - bits, {
         "The density of v = 256 x is not that of x. What must uniform pixels cost?": -bits,
@@ -43,6 +39,7 @@ class TwoClasses(nn.Module):
         self.weight = nn.Parameter(torch.randn(10, 784).double() / 28)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The logits, (B, 10)."""
         return x @ self.weight.T - 1e4 * (torch.arange(10) > 1)
 
     def slope(self, x: Tensor, y: Tensor) -> Tensor:
@@ -52,10 +49,11 @@ class TwoClasses(nn.Module):
 
 
 def attack(targeted: Callable, classifier: nn.Module, x: Tensor, target: Tensor, size: float):
+    """The changed images, if no pixel moved too far or left [0, 1]."""
     moved = call(targeted, classifier, x, target, size)
     if isinstance(moved, tuple | list) and len(moved) != len(x):
         raise CheckFailed(f"It returns {len(moved)} things; return the changed images alone.")
-    if moved is not None and fits(numbers(moved), x):
+    if moved is not None and same_form(numbers(moved), x):
         if (numbers(moved) - x).abs().max() > size + 1e-5:
             raise CheckFailed("A pixel moved by more than epsilon.")
         if numbers(moved).min() < 0 or numbers(moved).max() > 1:
@@ -74,6 +72,8 @@ def attack(targeted: Callable, classifier: nn.Module, x: Tensor, target: Tensor,
     close=within(1e-4, 1e-4),
 )
 def targeted(classifier, x, target, epsilon):
+    """One clipped step along the sign of the exact slope of log p(target|x)."""
+
     def moved(direction):
         return (x + epsilon * direction).clamp(0, 1)
 
@@ -105,6 +105,7 @@ AGREEING = (RING.roll(1, 1) == RING).sum(1).double()  # agreeing pairs of neighb
     lambda: [(-1.0,), (0.0,), (0.7,), (2.0,), (uniform(-2, 2),)],
 )
 def ring_of_four(J):
+    """Z as the sum over all 16 images."""
     e, physics = math.exp(J), (J * (2 * AGREEING - 4)).exp().sum()
     return (J * AGREEING).exp().sum(), {
         "That is an open chain, with three pairs; a ring of four has four.": 2 * (1 + e) ** 3,
@@ -131,6 +132,7 @@ def ring_of_four(J):
     ],
 )
 def best_variances(r, x, mu):
+    """Weighted mean squares over D, with |x − μ|² multiplied out."""
     weight, D = r.sum(0), x.shape[1]
     squares = (x**2).sum(1)[:, None] - 2 * x @ mu.T + (mu**2).sum(1)  # |x - mu|^2, multiplied out
     total, kinds = (r * squares).sum(0) / D, len(mu)
@@ -163,6 +165,7 @@ def best_variances(r, x, mu):
     ],
 )
 def share_explained_by_noise(clean, attacked, shaken):
+    """The ratio of the two mean falls."""
     c, a, s = clean.mean(), attacked.mean(), shaken.mean()
     each = (clean - shaken) / (clean - attacked)
     plain = (clean.exp() - shaken.exp()).mean() / (clean.exp() - attacked.exp()).mean()

@@ -15,6 +15,7 @@ from course_utils.exercises.common import eye
     ],
 )
 def share_explained(eigenvalues, M):
+    """The M-th of the cumulated shares."""
     share, twice = eigenvalues / sum(eigenvalues.tolist()), eigenvalues**2
     return share.cumsum(0)[M - 1], {
         "One component too many.": share[: M + 1].sum(),
@@ -39,6 +40,7 @@ def share_explained(eigenvalues, M):
     ],
 )
 def hole_loss(x, x_hat, mask):
+    """Squares picked where the mask is 0, image by image."""
     square = (x - x_hat) ** 2
     right = torch.stack([s[m == 0].sum() for s, m in zip(square, mask)])
     missing, difference = (1 - mask).sum(1), (1 - mask) * (x - x_hat)
@@ -72,6 +74,7 @@ def hole_loss(x, x_hat, mask):
     dtype=torch.float64,
 )
 def best_bias(W, V, x_bar):
+    """The mean of x − WVx over data with the given mean."""
     x = x_bar + torch.cat([3 * eye(len(W)), -3 * eye(len(W))])  # any data with this mean
     kept, best = W @ V @ x_bar, W @ torch.linalg.pinv(W) @ x_bar
     return (x - x @ (W @ V).T).mean(0), {
@@ -93,6 +96,7 @@ def best_bias(W, V, x_bar):
     dtype=torch.float64,
 )
 def best_encoder(W):
+    """The pseudo-inverse of W."""
     V = torch.linalg.pinv(W)  # from a singular value decomposition
     return V, {
         "W^T alone is enough only if the columns of W are orthonormal.": W.T,
@@ -118,6 +122,7 @@ def best_encoder(W):
     dtype=torch.float64,
 )
 def linear_denoiser(S, sigma):
+    """G in the eigenvectors of S, and what it blurs away plus the noise that it lets pass."""
     values, U = torch.linalg.eigh(S)
     G, too_plain = (U @ (values / (values + s)).diag() @ U.T for s in (sigma**2, sigma))
     lost, noise = eye(len(S)) - G, sigma**2 * (G**2).sum()

@@ -7,16 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_utils.exercises.checking import (
-    CheckFailed,
-    call,
-    exercise,
-    itself,
-    misfit,
-    numbers,
-    within,
-)
+from course_utils.exercises.answers import CheckFailed, call, itself, numbers
+from course_utils.exercises.checking import exercise, within
 from course_utils.exercises.common import eye
+from course_utils.exercises.hints import hint_on_form
 
 
 @exercise(
@@ -25,6 +19,7 @@ from course_utils.exercises.common import eye
     lambda: [(torch.randn(D, M), var) for D, M, var in [(7, 3, 0.4), (4, 1, 2.5), (5, 5, 0.01)]],
 )
 def pixel_std(W, var):
+    """Roots of the diagonal of C = WWᵀ + σ²I."""
     right = (W @ W.T + var * eye(len(W))).diagonal().sqrt()
     return right, {
         "Those are variances; standard deviations are asked for.": right**2,
@@ -51,6 +46,7 @@ def pixel_std(W, var):
     close=within(0, 0.005),
 )
 def two_pixels():
+    """The four numbers from the joint covariance of (z, x)."""
     joint = torch.tensor([[1.0, 1.0, 1.0], [1.0, 2.0, 1.0], [1.0, 1.0, 2.0]])  # of z, x_1, x_2
     gain = joint[0, 1:] @ joint[1:, 1:].inverse()
     mean, variance = gain @ torch.tensor([3.0, 0.0]), joint[0, 0] - gain @ joint[1:, 0]
@@ -85,7 +81,7 @@ def moments_of_draws(draw_codes: Callable, *inputs: Any) -> tuple[Tensor, ...] |
         return None
     draws, M = numbers(draws).double(), inputs[1].shape[1]
     if draws.shape != (DRAWS, M):
-        raise CheckFailed(misfit(draws, torch.empty(DRAWS, M)))
+        raise CheckFailed(hint_on_form(draws, torch.empty(DRAWS, M)))
     if draws.isnan().any():
         raise CheckFailed(
             "NaN among the draws: the root of each entry is not the root of a matrix."
@@ -122,6 +118,7 @@ def within_noise(measured: Tensor, right: Tensor) -> bool:
     close=within_noise,
 )
 def draw_codes(x, W, mu, var):
+    """Moments of the draws where the posterior has mean 0 and covariance I."""
     mean, cov = posterior_of(x, W, mu, var)
     F = torch.linalg.cholesky(cov)
     root, I = F.inverse(), eye(len(cov))
@@ -154,6 +151,7 @@ def draw_codes(x, W, mu, var):
     ],
 )
 def information(W, var):
+    """H(z) − H(z|x), from the covariance of z given x."""
     M, half_log = W.shape[1], math.log(var) / 2
     _, cov = posterior_of(W[:, 0], W, W[:, 0], var)
     right = -torch.logdet(cov) / 2  # H(z) - H(z|x): log|I| is 0
@@ -186,6 +184,7 @@ def information(W, var):
     ],
 )
 def hidden_covariance(W_h, W_s, var):
+    """C_hh less what x_s explains of it."""
     C_hh, noise = W_h @ W_h.T + var * eye(len(W_h)), var * eye(len(W_h))
     known = W_h @ W_s.T @ torch.linalg.solve(W_s @ W_s.T + var * eye(len(W_s)), W_s @ W_h.T)
     A, A_h = (W.T @ W + var * eye(W.shape[1]) for W in (W_s, W_h))

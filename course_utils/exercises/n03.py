@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Normal, kl_divergence
 
-from course_utils.exercises.checking import exercise, itself, within
+from course_utils.exercises.answers import itself
+from course_utils.exercises.checking import exercise, within
 from course_utils.exercises.common import normal_average, uniform
 
 
@@ -16,10 +17,12 @@ from course_utils.exercises.common import normal_average, uniform
     lambda: [  # tensors of one number, which math.log and torch.log take alike
         tuple(torch.tensor([0.5, 0.7, -1.0, 2.0])),
         tuple(torch.tensor([0.0, 1.0, 0.0, 1.0])),
-        *(tuple(torch.tensor([uniform(low, 2) for low in (-2, 0.5, -2, 0.5)])) for _ in "123"),
+        *(tuple(torch.tensor([uniform(low, 2) for low in (-2, 0.5, -2, 0.5)])) for _ in range(3)),
     ],
 )
 def cross_entropy_of_normals(mu_q, std_q, mu_p, std_p):
+    """E_q[−log p] by quadrature."""
+
     def coded(mu, std, mu_p, std_p):
         return normal_average(lambda z: -Normal(mu_p, std_p).log_prob(z), mu, std)
 
@@ -64,6 +67,7 @@ def cross_entropy_of_normals(mu_q, std_q, mu_p, std_p):
     ],
 )
 def colleagues_beta(D, M, sigma):
+    """What her loss charges for a nat of KL over what it charges for a nat of likelihood."""
     x, mu = torch.linspace(1, 2, D).double(), torch.linspace(1, 2, M).double()
     decoder = Normal(torch.zeros_like(x), sigma)
     nats = (decoder.log_prob(decoder.mean) - decoder.log_prob(x)).sum()  # less the constant
@@ -96,6 +100,7 @@ def colleagues_beta(D, M, sigma):
     close=within(0, 0.005),
 )
 def linear_decoder():
+    """Mean, variance and gap from the posterior on a grid."""
     z = torch.linspace(-9, 9, 20_001).double()
     log_joint = Normal(0.0, 1.0).log_prob(z) + Normal(2 * z, 1.0).log_prob(torch.tensor(3.0))
     posterior, log_px = log_joint.softmax(0), log_joint.logsumexp(0) + math.log(18 / 20_000)
@@ -142,6 +147,7 @@ def categorical(size: int) -> tuple[Tensor, ...]:
     parts=("the upper bound", "its excess"),
 )
 def upper_bound_and_excess(q, prior, lik, posterior):
+    """log p(x) + KL(p(z|x) ‖ q), and that KL."""
     log_px, log_joint = (prior * lik).sum().log(), (prior * lik).log()
     posterior_, q_, prior_ = map(Categorical, (posterior, q, prior))
     excess = kl_divergence(posterior_, q_)

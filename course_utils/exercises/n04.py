@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_utils.exercises.checking import call, exercise, numbers, one_by_one, within
+from course_utils.exercises.answers import call, numbers, one_by_one
+from course_utils.exercises.checking import exercise, within
 from course_utils.exercises.common import normal_average, normal_variance, uniform
 
 
@@ -15,11 +16,12 @@ from course_utils.exercises.common import normal_average, normal_variance, unifo
     "both branches of F⁻¹, for 57 u between 0.0001 and 0.9999, three μ and three scales",
     lambda: [
         (torch.tensor([0.0001, 0.01, 0.3, 0.5, 0.6, 0.999, 0.9999]), 1.0, 2.0),
-        *((0.01 + 0.98 * torch.rand(25), uniform(-3, 3), uniform(0.3, 3)) for _ in "12"),
+        *((0.01 + 0.98 * torch.rand(25), uniform(-3, 3), uniform(0.3, 3)) for _ in range(2)),
     ],
     ask=one_by_one,
 )
 def laplace_from_uniform(u, mu, scale):
+    """The inverse of F, branch by branch."""
     eps = torch.where(u < 0.5, (2 * u).log(), -(2 - 2 * u).log())
     return mu + scale * eps, {
         "Mirrored: a small u must give a z below μ.": mu - scale * eps,
@@ -66,6 +68,7 @@ def laplace_from_uniform(u, mu, scale):
     ask=one_by_one,
 )
 def dz_drate_implicit(z, rate):
+    """A central difference: z moves as λ does while F(z) stays."""
     h, F, survival = 1e-4 * rate, -torch.expm1(-rate * z), torch.exp(-rate * z)
     moved = (torch.log1p(-F) / (rate - h) - torch.log1p(-F) / (rate + h)) / (2 * h)
     return moved, {
@@ -97,6 +100,7 @@ def dz_drate_implicit(z, rate):
     ],
 )
 def leave_one_out_mean(f):
+    """The mean of what is left when each draw is cut out."""
     others = torch.stack([torch.cat([f[:i], f[i + 1 :]]).mean() for i in range(len(f))])
     L, every = len(f), torch.ones_like(f)
     return others, {
@@ -121,10 +125,11 @@ def leave_one_out_mean(f):
     "against the moments of 2zε by quadrature, for five pairs of μ and σ",
     lambda: [
         *(tuple(torch.tensor(row)) for row in ([0.0, 1.0], [1.5, 0.8], [-2.0, 0.1])),
-        *(tuple(torch.tensor([uniform(-3, 3), uniform(0.5, 2)])) for _ in "12"),
+        *(tuple(torch.tensor([uniform(-3, 3), uniform(0.5, 2)])) for _ in range(2)),
     ],
 )
 def variance_of_dstd(mu, std):
+    """Var[2zε] by quadrature."""
     right = normal_variance(lambda eps: 2 * (mu + std * eps) * eps)
     return right, {
         "That is the mean square; for the variance, subtract the squared mean.": (
@@ -162,9 +167,11 @@ def function_and_number(answer: Any, inputs: Tensor) -> Any:
     lambda: [(torch.tensor([0.5, 0.8, 1.1, 1.5, 2.5, uniform(0.6, 3)]),)],
     ask=function_and_number,
     parts=("pathwise_variance_of_sine", "crossing"),
-    close=lambda given, right: (within() if right.dim() else within(0, 0.01))(given, right),
+    close=lambda found, right: (within() if right.dim() else within(0, 0.01))(found, right),
 )
 def pathwise_variance_of_sine(ks):
+    """The variance by quadrature, the crossing found once by bisection."""
+
     def variance(f):
         return torch.stack([normal_variance(lambda eps, k=k: f(k, eps)) for k in ks])
 

@@ -5,7 +5,8 @@ import math
 import torch
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
-from course_utils.exercises.checking import exercise, itself, within
+from course_utils.exercises.answers import itself
+from course_utils.exercises.checking import exercise, within
 
 
 @exercise(
@@ -18,6 +19,7 @@ from course_utils.exercises.checking import exercise, itself, within
     ],
 )
 def kl_per_dimension(mu, log_var):
+    """torch's own KL, averaged over the batch."""
     kl = kl_divergence(Normal(mu, (log_var / 2).exp()), Normal(0.0, 1.0))
     return kl.mean(0), {
         "Summed over the images; the text asks for their mean.": kl.sum(0),
@@ -55,6 +57,7 @@ def kl_per_dimension(mu, log_var):
     ],
 )
 def colleague_loss(log_lik, kl):
+    """784 times the colleague's loss."""
     theirs = -log_lik / 784 + kl / 20
     error, price = -log_lik, 784 * theirs + log_lik
     return error + price, {
@@ -87,6 +90,7 @@ def colleague_loss(log_lik, kl):
     close=within(0, 0.01),
 )
 def floor_of_half_grey():
+    """The least cross-entropy of a = ½ over 999 values of π."""
     pi = torch.arange(1, 1000).double() / 1000
     least = (-0.5 * pi.log() - 0.5 * (1 - pi).log()).min()
     return least, {
@@ -115,6 +119,7 @@ def floor_of_half_grey():
     ],
 )
 def price_of_a_diagonal_q(A):
+    """KL(q ‖ posterior) for the q with precisions A_ii."""
     zero, diagonal = torch.zeros(len(A)).double(), A.diagonal()
     posterior = MultivariateNormal(zero, precision_matrix=A)  # in units of σ, at its own mean
     price = kl_divergence(MultivariateNormal(zero, precision_matrix=diagonal.diag()), posterior)

@@ -26,6 +26,7 @@ def codes_with(means: list, variances: list, B: int) -> tuple[Tensor]:
     ],
 )
 def active_units(mu):
+    """Whether the mean squared distance from the mean code exceeds 0.01."""
     mean = mu.mean(0)
     var = ((mu - mean) ** 2).mean(0)
     return var > 0.01, {
@@ -70,6 +71,7 @@ def active_units(mu):
     ],
 )
 def direction(codes, has):
+    """The slope of a least squares fit of the codes to `has`."""
     columns = torch.stack([torch.ones(len(has)), has], dim=1).double()
     neither, right = torch.linalg.lstsq(columns, codes).solution  # codes = neither + has * right
     share = has.double().mean()
@@ -105,6 +107,7 @@ def direction(codes, has):
     lambda: [(0.0, 30), (1.0, 7), (0.5, 30), (0.3, 1), (uniform(0.6, 0.9), 1000)],
 )
 def expected_square(t, M):
+    """The mean over ± 1, which have the moments of a standard normal."""
     signs = [(-1, -1), (-1, 1), (1, -1), (1, 1)]  # with mean and variance of a standard normal
     right = M * sum(((1 - t) * a + t * b) ** 2 for a, b in signs) / 4
     return right, {
@@ -133,6 +136,7 @@ def expected_square(t, M):
     ],
 )
 def without(u, w):
+    """u less its least squares fit by w."""
     along = w * torch.linalg.lstsq(w[:, None], u[:, None]).solution[0]
     right = u - along
     return right, {
@@ -180,6 +184,7 @@ def without(u, w):
     ],
 )
 def gaps(information, entropy):
+    """The two best of each sorted column, their difference over the factor's entropy."""
     ascending = information.sort(dim=0).values
     by_row = information.sort(descending=True).values
     second, best = ascending[-2:]

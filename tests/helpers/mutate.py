@@ -9,7 +9,7 @@ import ast
 import copy
 from collections.abc import Iterator
 
-from tools.release import solution_regions
+from tools.exercise_cells import solution_regions
 
 MODULES = {"torch", "math", "np", "nn", "stats", "linalg"}
 PAIRS = [  # (one, other): each is tried in place of the other

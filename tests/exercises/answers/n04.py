@@ -1,0 +1,227 @@
+"""What students might write for the exercises of notebook 04; `answers` says how it is used."""
+
+import math
+
+import numpy as np
+import torch
+from scipy import integrate, optimize, stats
+from torch.distributions import (
+    Exponential,
+    Laplace,
+    Normal,
+)
+
+RIGHT, WRONG = {}, {}
+
+
+def laplace_by_if(u, mu, scale):
+    if u < 0.5:
+        return mu + scale * math.log(2 * u)
+    return mu - scale * math.log(2 - 2 * u)
+
+
+RIGHT["laplace_from_uniform"] = [
+    lambda u, mu, scale: Laplace(mu, scale).icdf(u),
+    lambda u, mu, scale: torch.where(
+        u < 0.5, mu + scale * torch.log(2 * u), mu - scale * torch.log(2 * (1 - u))
+    ),
+    lambda u, mu, scale: stats.laplace(mu, scale).ppf(u.numpy()),
+    lambda u, mu, scale: np.where(
+        u < 0.5, mu + scale * np.log(2 * u), mu - scale * np.log(2 - 2 * u)
+    ),
+    lambda u, mu, scale: (
+        mu
+        + scale
+        * (  # the difference of two exponential draws that share u
+            torch.log((2 * u).clamp(max=1)) - torch.log((2 - 2 * u).clamp(max=1))
+        )
+    ),
+    laplace_by_if,
+]
+
+WRONG["laplace_from_uniform"] = {
+    "Mirrored": lambda u, mu, scale: (
+        mu + scale * (u - 0.5).sign() * (1 - 2 * (u - 0.5).abs()).log()
+    ),
+    "√2 times": lambda u, mu, scale: Laplace(mu, scale / 2**0.5).icdf(u),
+    "for a rate": lambda u, mu, scale: Laplace(mu, 1 / scale).icdf(u),
+    "neither a variance": lambda u, mu, scale: Laplace(mu, scale**2).icdf(u),
+    "`scale` has no part": lambda u, mu, scale: Laplace(mu, 1.0).icdf(u),
+    "`mu` has no part": lambda u, mu, scale: Laplace(0.0, scale).icdf(u),
+    "first stretch, then shift": lambda u, mu, scale: scale * (mu + Laplace(0.0, 1.0).icdf(u)),
+    "half the probability": lambda u, mu, scale: (
+        mu - scale * (u - 0.5).sign() * torch.log(1 - (u - 0.5).abs())
+    ),
+    "one side of μ": lambda u, mu, scale: mu - scale * torch.log1p(-2 * (u - 0.5).abs()),
+    "Laplace has two sides": lambda u, mu, scale: mu - scale * torch.log(1 - u),
+    "logistic": lambda u, mu, scale: mu + scale * (u.log() - (1 - u).log()),
+    "the other branch": lambda u, mu, scale: mu - scale * torch.log(1 - 2 * (u - 0.5)),
+    "Gaussian draw": lambda u, mu, scale: Normal(mu, scale).icdf(u),
+    "stretches with the scale": lambda u, mu, scale: Laplace(mu, 2**0.5 * scale).icdf(u),
+    "branches have changed": lambda u, mu, scale: torch.where(
+        u > 0.5, mu + scale * torch.log(2 * u), mu - scale * torch.log(2 * (1 - u))
+    ),
+    "That is the density,": lambda u, mu, scale: Laplace(mu, scale).log_prob(u).exp(),
+    "something else each time": lambda u, mu, scale: Laplace(mu, scale).sample(u.shape),
+}
+
+
+def by_autograd(z, rate):
+    u = Exponential(rate).cdf(z)
+    rate = rate.clone().requires_grad_()
+    (slope,) = torch.autograd.grad((-torch.log1p(-u) / rate).sum(), rate)
+    return slope
+
+
+RIGHT["dz_drate_implicit"] = [
+    lambda z, rate: -(z * torch.exp(-rate * z)) / (rate * torch.exp(-rate * z)),
+    lambda z, rate: -(z.double().numpy() / rate.double().numpy()),
+    lambda z, rate: -z * math.exp(-rate * z) / (rate * math.exp(-rate * z)),
+    lambda z, rate: torch.log1p(-Exponential(rate).cdf(z)) / rate.square(),
+    by_autograd,
+]
+
+WRONG["dz_drate_implicit"] = {
+    "Which sign": lambda z, rate: (z * torch.exp(-rate * z)) / (rate * torch.exp(-rate * z)),
+    "not yet divided": lambda z, rate: -z * torch.exp(-rate * z),
+    "Divided by 1 - F": lambda z, rate: -z * torch.exp(-rate * z) / torch.exp(-rate * z),
+    "Divided by F itself": lambda z, rate: -z * torch.exp(-rate * z) / (1 - torch.exp(-rate * z)),
+    "F is differentiated by λ above": lambda z, rate: (
+        -(rate * torch.exp(-rate * z)) / (z * torch.exp(-rate * z))
+    ),
+    "Multiplied by the density": lambda z, rate: (
+        -z * torch.exp(-rate * z) * rate * torch.exp(-rate * z)
+    ),
+    "with all its factors": lambda z, rate: -z * rate,
+    "derivative of the mean": lambda z, rate: -1 / rate.square(),
+    "λ once more": lambda z, rate: -z / rate**2,
+    "exponential is lost": lambda z, rate: -z * torch.exp(-rate * z) / rate,
+    "by λ, not by z": lambda z, rate: -rate * torch.exp(-rate * z) / (rate * torch.exp(-rate * z)),
+    "F itself is divided": lambda z, rate: (
+        -(1 - torch.exp(-rate * z)) / (rate * torch.exp(-rate * z))
+    ),
+}
+
+
+def others_by_loop(f):
+    return [
+        sum(v for j, v in enumerate(f.tolist()) if j != i) / (len(f) - 1) for i in range(len(f))
+    ]
+
+
+RIGHT["leave_one_out_mean"] = [
+    others_by_loop,
+    lambda f: (f.numel() * f.mean() - f) / (f.numel() - 1),
+    lambda f: (1 - torch.eye(len(f))) @ f / (len(f) - 1),
+    lambda f: (np.sum(f.numpy()) - f.numpy()) / (f.shape[0] - 1),
+    lambda f: f.mean() + (f.mean() - f) / (len(f) - 1),
+]
+
+WRONG["leave_one_out_mean"] = {
+    "own baseline": lambda f: f.mean() * torch.ones_like(f),
+    "One mean over all draws": lambda f: f.mean(),
+    "by what do you divide": lambda f: (f.sum() - f) / len(f),
+    "not yet their mean": lambda f: f.sum() - f,
+    "still in the sum": lambda f: f.sum() / (len(f) - 1) * torch.ones_like(f),
+    "f minus the baseline": lambda f: f - (f.sum() - f) / (len(f) - 1),
+    "f minus the mean over all": lambda f: f - f.mean(),
+    "you took it off the mean": lambda f: f.mean() - f,
+    "and divided then": lambda f: (f.mean() - f) / (len(f) - 1),
+    "only the draw is divided": lambda f: f.sum() - f / (len(f) - 1),
+    "the 1 is taken off": lambda f: (f.sum() - f) / len(f) - 1,
+    "right for `f` of shape (4,)": lambda f: (f.sum() - f) / 3,
+}
+
+
+def variance_by_quad(mu, std):
+    def mean(f):
+        return integrate.quad(lambda e: stats.norm.pdf(e) * f(2 * (mu + std * e) * e), -12, 12)[0]
+
+    return mean(lambda g: g**2) - mean(lambda g: g) ** 2
+
+
+RIGHT["variance_of_dstd"] = [
+    lambda mu, std: 4 * (mu**2 + 2 * std**2),
+    lambda mu, std: np.square(2 * float(mu)) + 2 * np.square(2 * float(std)),
+    lambda mu, std: (4 * mu**2 + 12 * std**2) - (2 * std) ** 2,
+    lambda mu, std: math.pow(2 * mu, 2) + 8 * math.pow(std, 2),
+    lambda mu, std: variance_by_quad(mu.item(), std.item()),
+]
+
+WRONG["variance_of_dstd"] = {
+    "mean square": lambda mu, std: 4 * mu**2 + 12 * std**2,
+    "other gradient": lambda mu, std: 4 * std**2,
+    "ε² is not ε": lambda mu, std: 4 * (mu**2 + std**2),
+    "factor 2 of 2zε": lambda mu, std: 2 * (mu**2 + 2 * std**2),
+    "σ is squared in a variance": lambda mu, std: 4 * mu**2 + 8 * std,
+    "Where is that of μ": lambda mu, std: 8 * std**2,
+    "part of σε²": lambda mu, std: 4 * mu**2,
+    "That is the mean, 2σ": lambda mu, std: 2 * std,
+    "the root of the variance": lambda mu, std: (4 * mu**2 + 8 * std**2) ** 0.5,
+    "μ is squared": lambda mu, std: 4 * mu + 8 * std**2,
+    "uncorrelated": lambda mu, std: 4 * mu**2 + 8 * mu * std + 8 * std**2,
+    "before it is subtracted": lambda mu, std: 4 * mu**2 + 12 * std**2 - 2 * std,
+    "swapped": lambda mu, std: 8 * mu**2 + 4 * std**2,
+    "from section 6": lambda mu, std: mu**4 / std**2 + 14 * mu**2 + 15 * std**2,
+    "something else each time": lambda mu, std: (
+        2 * (mu + std * (eps := torch.randn(10_000))) * eps
+    ).var(),
+}
+
+
+def sine_variance(k):
+    return k**2 / 2 + k**2 * np.exp(-2 * k**2) / 2 - k**2 * np.exp(-(k**2))
+
+
+def score_variance(k):
+    return (1 - (1 - 4 * k**2) * np.exp(-2 * k**2)) / 2 - k**2 * np.exp(-(k**2))
+
+
+def sine_in_torch(k):
+    k = torch.as_tensor(k)
+    return 0.5 * k**2 * (1 - torch.exp(-(k**2))) ** 2
+
+
+CROSSING = optimize.brentq(lambda k: sine_variance(k) - score_variance(k), 0.5, 2)
+
+RIGHT["pathwise_variance_of_sine"] = [
+    (sine_variance, CROSSING),
+    (sine_in_torch, 1.1),
+    (lambda k: math.pow(k, 2) * (0.5 + 0.5 * math.exp(-2 * k * k) - math.exp(-k * k)), 1.11),
+    [lambda k: float(sine_in_torch(k)), torch.tensor([1.109])],
+]
+
+
+def of_sine(f):
+    return f, 1.11
+
+
+WRONG["pathwise_variance_of_sine"] = {
+    "That is the mean square": of_sine(lambda k: k**2 * 0.5 * (1 + math.exp(-2 * k**2))),
+    "in front of the cosine": of_sine(
+        lambda k: 0.5 * (1 + math.exp(-2 * k**2)) - math.exp(-(k**2))
+    ),
+    "the factor k is squared": of_sine(
+        lambda k: k * (0.5 * (1 + math.exp(-2 * k**2)) - math.exp(-(k**2)))
+    ),
+    "put 2k": of_sine(lambda k: k**2 * (0.5 * (1 + math.exp(-(k**2))) - math.exp(-(k**2)))),
+    "more than twice k²": of_sine(
+        lambda k: k**2 * (0.5 * (1 + math.exp(-(k**2) / 2)) - math.exp(-(k**2)))
+    ),
+    "squared before it": of_sine(
+        lambda k: k**2 * (0.5 * (1 + math.exp(-2 * k**2)) - math.exp(-(k**2) / 2))
+    ),
+    "The ½ of cos²": of_sine(lambda k: k**2 * (1 + math.exp(-2 * k**2) - math.exp(-(k**2)))),
+    "That is the score function's": of_sine(score_variance),
+    "crossing: that is k²": (sine_variance, CROSSING**2),
+    "they meet once more": (sine_variance, 0),
+    "leaves out the exponentials": (sine_variance, 1),
+    "the ½ is lost": of_sine(lambda k: k**2 * (0.5 * (1 + np.exp(-4 * k**2)) - np.exp(-(k**2)))),
+    "squared mean, too": of_sine(
+        lambda k: k**2 * (0.5 * (1 + np.exp(-2 * k**2))) - np.exp(-(k**2))
+    ),
+    "variance of f,": of_sine(lambda k: 0.5 * (1 - np.exp(-2 * k**2))),
+    "pathwise_variance_of_sine: It returns nothing": of_sine(lambda k: None),
+    "crossing: Another number": (sine_variance, 1.3),
+    "Expected 2 results": (sine_variance,),
+}

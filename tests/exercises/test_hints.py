@@ -1,0 +1,194 @@
+"""What a wrong answer is told that is no declared slip: what stops it, and how it differs."""
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+from on_the_page import hint_for
+
+from course_utils.exercises import CHECKS, CheckFailed, check
+from course_utils.exercises.checking import Exercise
+
+BITS = CHECKS["bits_per_dimension"]
+
+
+def in_a_file(path, source):
+    """The function f of a file of its own, as a cell is for IPython."""
+    path.write_text(source)
+    space = {}
+    exec(compile(source, str(path), "exec"), space)
+    return space["f"]
+
+
+# --- an answer that stops ------------------------------------------------------------------------
+
+
+def test_an_exception_is_named_with_its_line(tmp_path):
+    source = "def f(log_p, D):\n    helper = log_p\n    return helper.shape[3] / D\n"
+    hint = hint_for("bits_per_dimension", in_a_file(tmp_path / "cell.py", source))
+    assert "AttributeError in line 3, `return helper.shape[3] / D`" in hint
+
+
+def test_a_long_message_is_cut():
+    def answer(log_p, D):
+        raise ValueError("tensor " * 10_000)
+
+    assert len(hint_for("bits_per_dimension", answer)) < 500
+
+
+STUBS = {
+    "a message": 'def f(*inputs):\n    raise NotImplementedError("Exercise 1: write it.")',
+    "other words": 'def f(*inputs):\n    raise NotImplementedError("later")',
+    "no message": "def f(*inputs):\n    raise NotImplementedError",
+    "many lines": 'def f(*inputs):\n    raise NotImplementedError(\n        "Exercise 1: "\n    )',
+    "a helper": "def g(x):\n    raise NotImplementedError\n\ndef f(x, D):\n    return g(x) / D",
+    "inside": (
+        "def f(x, D):\n    def g():\n        raise NotImplementedError\n\n    return x / g()"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", STUBS)
+def test_an_error_that_the_cell_itself_raises_is_a_stub(kind, tmp_path):
+    f = in_a_file(tmp_path / "cell.py", STUBS[kind])
+    for answer in (f, functools.cache(f)):
+        hint = hint_for("bits_per_dimension", answer)
+        assert hint.startswith("Nothing is written here yet, or the line with the error still")
+
+
+NO_STUBS = {
+    "a library": "import torch\nT = torch.distributions.StudentT(3.0)\n\n"
+    "def f(x, D):\n    return T.icdf(torch.tensor(0.5))",
+    "torch in C": "import torch\n\ndef f(x, D):\n    return torch.ones(2, device='meta').tolist()",
+    "a method": "class A:\n    def __lt__(self, other):\n        return NotImplemented\n\n"
+    "def f(x, D):\n    return A() < x",
+}
+
+
+@pytest.mark.parametrize("kind", NO_STUBS)
+def test_what_a_library_has_not_implemented_is_no_stub(kind, tmp_path):
+    hint = hint_for("bits_per_dimension", in_a_file(tmp_path / "cell.py", NO_STUBS[kind]))
+    assert "Nothing is written" not in hint
+    assert hint.startswith("Your code stops with")
+    assert kind == "a method" or "with NotImplementedError in line" in hint
+
+
+# --- an answer that differs ----------------------------------------------------------------------
+
+GENERAL = {
+    "returns nothing": lambda log_p, D: None,
+    "a comma": lambda log_p, D: (8 - log_p / D / np.log(2),),
+    "the sign is not": lambda log_p, D: log_p / D / np.log(2) - 8,
+    "3 times the right answer": lambda log_p, D: 3 * (8 - log_p / D / np.log(2)),
+    "the difference is the same": lambda log_p, D: 7 - log_p / D / np.log(2),
+    "NaN or infinity": lambda log_p, D: 8 - np.log(log_p / D - log_p / D + 0.0),
+    "Expected one number, got shape (2,)": lambda log_p, D: torch.ones(2),
+    "Expected a number or a tensor, got str": lambda log_p, D: "8",
+    "got complex numbers": lambda log_p, D: torch.ones(1) * 1j,
+    "Expected numbers, got torch.bool": lambda log_p, D: torch.tensor(True),
+    "Whole numbers": lambda log_p, D: int(8 - log_p / D / np.log(2)),
+    "for `log_p` = 0, `D` = 784": lambda log_p, D: 9 + log_p,
+    "TypeError": lambda log_p: 8,
+}
+
+
+@pytest.mark.parametrize("phrase", GENERAL)
+def test_what_differs_is_said(phrase):
+    with np.errstate(all="ignore"):
+        assert phrase in hint_for("bits_per_dimension", GENERAL[phrase])
+
+
+def sums(rule=lambda x: x.sum(1), tries=None):
+    """An exercise on tensors of different shapes."""
+    tries = tries or (lambda: [(torch.rand(n, m) + 0.5,) for n, m in [(4, 3), (2, 5), (3, 6)]])
+    return Exercise(0, "it", tries, lambda x: (rule(x), {}))
+
+
+RELATED = {
+    "A mean where a sum belongs? Yours is divided by 3, 5, 6.": lambda x: x.mean(1),
+    "A sum where a mean belongs? Yours is multiplied by 4, 2, 3.": lambda x: x.sum(1) * len(x),
+    "That is the square of the right answer.": lambda x: x.sum(1).square(),
+    "That is the root of the right answer.": lambda x: x.sum(1).sqrt(),
+    "A logarithm is missing.": lambda x: x.sum(1).exp(),
+    "That is the logarithm of the right answer.": lambda x: x.sum(1).log(),
+    "Upside down: that is one over the right answer.": lambda x: 1 / x.sum(1),
+    "1.443 times the right answer throughout: bits for nats?": lambda x: x.sum(1) / np.log(2),
+    "0.6931 times the right answer throughout: nats for bits?": lambda x: x.sum(1) * np.log(2),
+    "The right numbers in another order": lambda x: x.sum(1).sort()[0],
+    "for `x` of shape (2, 5); right for `x` of shape (4, 3) (2 of 3 tries)": lambda x: (
+        x.sum(1) * (len(x) > 3)
+    ),
+}
+
+
+@pytest.mark.parametrize("phrase", RELATED)
+def test_how_an_answer_is_related_to_the_right_one_is_said(phrase):
+    exercise = sums()
+    exercise(lambda x: x.sum(1))
+    with pytest.raises(CheckFailed) as failed:
+        exercise(RELATED[phrase])
+    assert phrase in failed.value.hint
+
+
+def test_an_answer_that_ignores_its_arguments_is_told_so():
+    exercise = sums(lambda x: x + 1, lambda: [(0.5,), (2.0,), (7.0,)])
+    with pytest.raises(CheckFailed, match="the same whatever it is called with"):
+        exercise(lambda x: 1.5)
+    with pytest.raises(CheckFailed, match="for `x` = 2; right for `x` = 0.5"):
+        exercise(lambda x: 1.5 + 1e-3 * (x > 1))
+
+
+def test_what_an_answer_takes_from_the_notebook_is_named():
+    space = {"D": 784, "torch": torch, "helper": abs, "scale": torch.ones(2)}
+    exec("def f(x):\n    return [D * v * scale[0] for v in x.sum(1)][0] + helper(x)[:, 0]", space)
+    with pytest.raises(CheckFailed, match="`D`, `scale` is the notebook's, not one of the"):
+        sums()(space["f"])
+
+
+def test_an_argument_that_is_changed_in_place_is_named():
+    def kl(mu, log_var):
+        mu **= 2
+        return 0.5 * (mu + log_var.exp() - 1 - log_var).mean(0)
+
+    assert "changes `mu` in place" in hint_for("kl_per_dimension", kl)
+
+
+def test_a_part_that_is_not_there_is_named():
+    parts = CHECKS["linear_decoder"].parts
+    assert hint_for("linear_decoder", (1.2, ..., 0.0)) == f"{parts[1]}: There is nothing here yet."
+
+
+def test_shapes_are_compared_exactly_but_for_single_numbers():
+    def kl(mu, log_var):
+        return 0.5 * (mu.square() + log_var.exp() - 1 - log_var).mean(0)
+
+    CHECKS["kl_per_dimension"](kl)
+    hint = hint_for("kl_per_dimension", lambda *inputs: kl(*inputs)[None])
+    assert "Expected shape (20,), got shape (1, 20)" in hint and "keepdim" in hint
+    BITS(lambda log_p, D: torch.tensor([[8 - log_p / D / np.log(2)]]))
+
+
+def test_an_answer_may_need_gradients_where_the_page_records_none():
+    def by_autograd(log_p, D):
+        x = torch.tensor(float(log_p), requires_grad=True)
+        (slope,) = torch.autograd.grad(-x / D / np.log(2), x)
+        return 8 + slope * log_p
+
+    with torch.no_grad():
+        BITS(by_autograd)
+    with torch.inference_mode():
+        BITS(by_autograd)
+
+
+# --- what is shown -------------------------------------------------------------------------------
+
+
+def test_a_notebook_shows_a_line_of_praise_or_a_box(capsys):
+    check("bits_per_dimension", lambda log_p, D: 8 - log_p / D / np.log(2))
+    assert capsys.readouterr().out.startswith("Well done: 8 bits")
+    with pytest.raises(KeyError, match="kl_per_dimension"):
+        check("kl", None)
+    top, *hint, bottom = CheckFailed("a hint " * 30)._render_traceback_()
+    assert "Not yet" in top and len(hint) > 1 and all(len(line) < 90 for line in (*hint, bottom))
+    assert all(line.startswith("│ ") for line in hint)
