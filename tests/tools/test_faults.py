@@ -211,7 +211,9 @@ def run_faults(entries: list[dict], folder: Path, *arguments: str) -> tuple[dict
 @pytest.fixture
 def measured(toy: Path) -> Path:
     """The toy with a record of which test executes which line."""
-    command = "-m pytest -q -p no:cacheprovider tests --cov=course_utils --cov-context=test"
+    command = (
+        "-m pytest -q -p no:cacheprovider -p no:nbval tests --cov=course_utils --cov-context=test"
+    )
     done = subprocess.run(
         [sys.executable, *command.split()],
         cwd=toy,
