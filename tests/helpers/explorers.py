@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from course_utils.data import as_float
-from course_utils.models import VAE
+from course_utils.models import VAE, mlp
 from course_utils.widgets import LatentPlane, LatentTraversal
 
 EXPLORERS = pytest.mark.parametrize("kind", [LatentTraversal, LatentPlane])
@@ -54,6 +55,23 @@ class DecoderOnly:
     def decode(self, z):
         """Three stripes of 16 pixels, each as dark as its unit."""
         return torch.sigmoid(z).repeat_interleave(12, -1)
+
+
+class Stranger(nn.Module):
+    """Says of itself what it is told to say; its layers are those of an autoencoder."""
+
+    def __init__(self, **says):
+        super().__init__()
+        self.encoder, self.decoder = mlp(784, 9, 3), mlp(3, 9, 784)
+        self.latent_dim = 3
+        for name, what in says.items():
+            setattr(self, name, what)
+
+    def encode_mean(self, x):
+        return self.encoder(x)
+
+    def decode(self, z):
+        return self.decoder(z)
 
 
 def seen(png):

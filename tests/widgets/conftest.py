@@ -1,5 +1,6 @@
 """What all tests of the widgets share: no screen, no figure left over, no callback that fails."""
 
+import ipywidgets as widgets
 import matplotlib
 import pytest
 
@@ -15,4 +16,6 @@ def no_callback_fails(caplog):
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_over(no_figure_is_left_over):
-    """Every picture of a widget is closed."""
+    """Neither figures nor widgets, which ipywidgets would keep, and save with those of others."""
+    yield
+    widgets.Widget.close_all()

@@ -10,6 +10,7 @@ import torch
 from helpers.explorers import (
     EXPLORERS,
     DecoderOnly,
+    Stranger,
     assert_shows,
     images,
     ink,
@@ -22,6 +23,7 @@ from scipy import stats
 from course_utils.data import as_float
 from course_utils.models import Autoencoder, ConvVAE
 from course_utils.widgets import LatentPlane, LatentTraversal
+from course_utils.widgets.subject import Subject
 
 # --- what is said of z ---------------------------------------------------------------------------
 
@@ -99,6 +101,72 @@ def test_it_leaves_the_model_as_it_was():
     assert all(weight.grad is None for weight in model.parameters())
 
 
+# --- models that the course has not met yet ------------------------------------------------------
+
+
+@EXPLORERS
+def test_without_a_prior_nothing_is_said_of_one(kind):
+    for model in (Stranger(), network(3, Autoencoder), DecoderOnly()):
+        live = kind(model)
+        live.move(torch.tensor([3.0, 0.0, -4.0]))
+        assert live.text.value == "|z| = 5.00"
+        assert list(live.buttons) == ["z = 0", "random z", "undo"]
+        live.buttons["z = 0"].click()
+        assert not live.z.any() and live.text.value == "|z| = 0.00"
+
+
+@EXPLORERS
+def test_a_deterministic_encoder_may_have_a_prior(kind):
+    """As in an adversarial autoencoder."""
+    live = kind(Stranger(has_prior=True), images())
+    assert live.kl is None and "prior mean" in live.buttons
+    assert re.match(r"log p\(z\) = .* % of the prior", live.text.value.replace("\n", " "))
+
+
+@EXPLORERS
+def test_a_model_says_how_much_it_uses_each_unit(kind):
+    told = []
+
+    def unit_kl(x):
+        told.append(x)
+        return torch.tensor([0.5, 0.0, 2.0])
+
+    live = kind(Stranger(unit_kl=unit_kl), images())
+    assert [live.sliders[m].description for m in (2, 0)] == ["z3: 2.00 nats", "z1: 0.50 nats"]
+    assert list(live.sliders)[:2] == ([0, 2] if kind is LatentPlane else [2, 0])
+    (x,) = told
+    assert torch.equal(x, as_float(images()))
+    assert live.text.value.startswith("|z| = ")  # using units is no prior
+
+
+def test_logits_are_made_into_pixels_where_the_model_gives_no_mean():
+    model, z = Stranger(outputs_logits=True), torch.tensor([[1.0, -2.0, 0.5]])
+    logits = model.decode(z).detach()
+    assert torch.equal(Subject(model, 1).decode(z), torch.sigmoid(logits))
+    model.outputs_logits = False
+    assert torch.equal(Subject(model, 1).decode(z), logits)
+    model.decode_mean = lambda z: z.sum(-1, keepdim=True).expand(-1, 784)  # it knows best
+    model.outputs_logits = True
+    assert (Subject(model, 1).decode(z) == -0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("encode_mean", "got"),
+    [
+        (lambda x: (x[:, :3], x[:, :3]), "tuple"),
+        (lambda x: x[:, :4], r"\(30, 4\)"),
+        (lambda x: x[:1, :3], r"\(1, 3\)"),
+    ],
+)
+def test_codes_of_another_shape_are_refused(encode_mean, got):
+    message = rf"^model: expected encode_mean\(x\) of shape \(30, 3\), got {got}$"
+    with pytest.raises(ValueError, match=message):
+        LatentTraversal(Stranger(encode_mean=encode_mean), images())
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+
 class Fragile(DecoderOnly):
     has_prior = True
 
@@ -106,9 +174,6 @@ class Fragile(DecoderOnly):
         if len(z) == 1 and (z > 2).any():  # the map of the plane is decoded in one piece
             raise RuntimeError("too far out\nand more")
         return super().decode(z)
-
-
-# --- errors --------------------------------------------------------------------------------------
 
 
 @EXPLORERS

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.explorers import Stranger
 from helpers.pages import HOSTILE, MODELS, lively, some_images
 from torch import nn
 
@@ -142,6 +143,40 @@ def test_an_autoencoder_is_placed_by_its_codes(tmp_path):
     at = (codes - codes.mean(0)) / codes.std(0, correction=0)
     assert torch.allclose(numbers(content["codes"]["at"]).view(-1, 2), at, rtol=1e-2, atol=1e-2)
     assert not content["prior"]
+
+
+def test_a_deterministic_encoder_may_have_a_prior(tmp_path):
+    """As in an adversarial autoencoder: nothing is inferred from what the encoder returns."""
+    model = lively(Stranger(has_prior=True))
+    content = content_of(export_html(model, tmp_path / "page.html", some_images()))
+    assert content["prior"] and content["kl"] is None and content["order"] == [0, 1, 2]
+    assert (content["centre"], content["scale"]) == ([0.0] * 3, [1.0] * 3)
+
+
+def test_units_may_be_used_without_a_prior(tmp_path):
+    model = lively(Stranger(unit_kl=lambda x: torch.tensor([0.5, 0.0, 2.0])))
+    content = content_of(export_html(model, tmp_path / "page.html", some_images()))
+    assert not content["prior"]
+    assert (content["kl"], content["order"]) == ([0.5, 0.0, 2.0], [2, 0, 1])
+    assert content["centre"] != [0.0] * 3 and content["scale"] != [1.0] * 3
+
+
+@pytest.mark.parametrize("outputs_logits", [True, False])
+def test_the_model_says_what_its_output_is(outputs_logits, tmp_path):
+    model = lively(Stranger(outputs_logits=outputs_logits, likelihood="no matter"))
+    content = content_of(export_html(model, tmp_path / "page.html"))
+    assert content["output"] == ("sigmoid" if outputs_logits else "clamp")
+    model.decode_mean = lambda z: model.decode(z) if outputs_logits else model.decode(z).sigmoid()
+    with pytest.raises(ValueError, match="^model: expected decode_mean.*outputs_logits.* apart$"):
+        export_html(model, tmp_path / "other.html")
+
+
+def test_a_model_that_encodes_nothing_takes_no_images(tmp_path):
+    model = Stranger()
+    model.encode_mean = None
+    export_html(model, tmp_path / "page.html")
+    with pytest.raises(ValueError, match=r"^images: expected a model with encode_mean\(x\)"):
+        export_html(model, tmp_path / "other.html", some_images())
 
 
 def test_titles_and_labels_stay_text(tmp_path):
