@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def _classes(values: Tensor, bins: int) -> Tensor:
+def _numbered(values: Tensor, bins: int) -> Tensor:
     """Whole numbers from 0 for (N,) values: integers as they are, floats by quantile bin."""
     if not values.is_floating_point():
         return values.unique(return_inverse=True)[1]
@@ -35,6 +35,11 @@ def mutual_information(codes: Tensor, factor: Tensor, bins: int = 20) -> Tensor:
         (M,), nats, float64, never negative but for rounding.
     Raises:
         ValueError: if the shapes are not those above, or for fewer than 2 bins.
+
+    >>> factor = torch.arange(4).repeat(100)  # log 4 nats, of which the first unit tells all
+    >>> codes = torch.stack([factor.float(), torch.zeros(400)], dim=1)
+    >>> mutual_information(codes, factor).exp().round(decimals=3)
+    tensor([4., 1.], dtype=torch.float64)
     """
     if codes.dim() != 2 or factor.shape != codes.shape[:1]:
         raise ValueError(
@@ -43,11 +48,11 @@ def mutual_information(codes: Tensor, factor: Tensor, bins: int = 20) -> Tensor:
         )
     if bins < 2:
         raise ValueError(f"bins: expected 2 or more, got {bins}")
-    v = _classes(factor, bins)
+    v = _numbered(factor, bins)
     n = int(v.max()) + 1
     tables = torch.stack(
         [
-            torch.bincount(_classes(z, bins) * n + v, minlength=bins * n).view(bins, n)
+            torch.bincount(_numbered(z, bins) * n + v, minlength=bins * n).view(bins, n)
             for z in codes.unbind(1)
         ]
     )  # (M, bins, n)
@@ -71,7 +76,7 @@ def mutual_information_gap(codes: Tensor, factor: Tensor, bins: int = 20) -> flo
     if codes.dim() == 2 and codes.shape[1] < 2:
         raise ValueError(f"codes: expected two units or more, got {codes.shape[1]}")
     best, second = mutual_information(codes, factor, bins).topk(2).values
-    entropy = _entropy(_classes(factor, bins).bincount())
+    entropy = _entropy(_numbered(factor, bins).bincount())
     if entropy == 0:
         raise ValueError("factor: expected values that vary, got a constant")
     return ((best - second) / entropy).item()

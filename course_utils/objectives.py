@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from course_utils.distributions import LOG_2PI, normal_log_prob
+from course_utils.distributions import normal_log_prob
 from course_utils.models import VAE
 
 CHUNK_ELEMENTS = 1_000_000  # activations a layer holds, 4 MB: larger ones leave the cache
 
 
 def _check_batch(model: VAE, x: Tensor, num_samples: int) -> None:
+    """Raise a ValueError unless x is (B, D) and there are samples to draw."""
     if x.dim() != 2 or x.shape[1] != model.data_dim:
         raise ValueError(f"x: expected shape (B, {model.data_dim}), got {tuple(x.shape)}")
     if num_samples < 1:
@@ -44,7 +45,8 @@ def log_weights(model: VAE, x: Tensor, num_samples: int, prior_share: float = 0.
     z = model.reparameterize(mu.expand(from_q), log_var.expand(from_q))
     if from_prior:
         z = torch.cat([z, z.new_empty(from_prior, *mu.shape).normal_()])
-    log_prior = -0.5 * (LOG_2PI + z.square()).sum(-1)
+    zero = torch.zeros_like(mu)
+    log_prior = normal_log_prob(z, zero, zero)
     log_proposal = normal_log_prob(z, mu, log_var)
     if from_prior:
         share = from_prior / num_samples

@@ -12,19 +12,19 @@ own dtype. Values are taken as they are: pixels in 0..255 get other densities th
 in [0, 1] (D log 255 nats apart). Log-likelihoods are in nats per row.
 
 Sources: Tipping and Bishop, "Probabilistic Principal Component Analysis", JRSS B 61 (1999);
-Bishop, "Pattern Recognition and Machine Learning" (PRML), section 12.2; seed 001.
+Bishop, "Pattern Recognition and Machine Learning" (PRML), section 12.2; Yu (2023), lecture 6.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
+from course_utils.distributions import LOG_2PI
+
 METHODS = ("closed_form", "em", "gradient")
-LOG_2PI = math.log(2 * math.pi)
 BLOCK_SIZE = 2**20  # float64 numbers in one block of rows: 8 MB
 SMALLEST_NOISE = 1e-10  # noise variance over mean variance; below it the rows lie in a plane
 
@@ -38,6 +38,12 @@ class PPCA:
 
     Only W W^T is identified: W R has the same likelihood for every rotation R. The closed form
     has orthogonal columns of falling length; EM and gradient ascent stop at some rotation of it.
+
+    >>> x = torch.randn(100, 3) * torch.tensor([5.0, 1.0, 1.0])
+    >>> model = PPCA(1).fit(x)
+    >>> mean, cov = model.posterior(x)
+    >>> mean.shape, cov.shape, model.log_prob(x).shape
+    (torch.Size([100, 1]), torch.Size([1, 1]), torch.Size([100]))
     """
 
     def __init__(self, n_components: int) -> None:
@@ -127,7 +133,7 @@ class PPCA:
         Raises ValueError for wrong shapes and for NaN or inf where observed, RuntimeError before
         fit.
         """
-        return torch.cat([log_p for *_, log_p in self._infer(x, mask)])
+        return torch.cat([log_p for *_, log_p in self._by_block(x, mask)])
 
     def posterior(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """p(z|x) = N(A^-1 W^T (x - mu), sigma^2 A^-1): mean (N, M), cov (M, M), one for all rows.
@@ -136,7 +142,7 @@ class PPCA:
         of x has its own covariance: cov (N, M, M). Where nothing was observed it is the prior
         N(0, I). Source: PRML 12.42 (early printings lack the inverse). Raises as log_prob does.
         """
-        means, a_inverses, _ = zip(*self._infer(x, mask), strict=True)
+        means, a_inverses, _ = zip(*self._by_block(x, mask), strict=True)
         if mask is None:
             return torch.cat(means), self.noise_variance * a_inverses[0]
         pairs = zip(means, a_inverses, strict=True)
@@ -160,14 +166,15 @@ class PPCA:
         """
         x, mask = _check(x, mask)
         mask = ~x.isnan() if mask is None else mask
-        means = torch.cat([z @ self.weight.T + self.mean for z, *_ in self._infer(x, mask)])
-        return torch.where(mask, x.double(), means)
+        codes = torch.cat([z for z, *_ in self._by_block(x, mask)])
+        return torch.where(mask, x.double(), codes @ self.weight.T + self.mean)
 
     def _check_fitted(self) -> None:
         if self.mean is None or self.weight is None or self.noise_variance is None:
             raise RuntimeError("this PPCA has no parameters yet: call fit(x) first")
 
-    def _infer(self, x: Tensor, mask: Tensor | None) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def _by_block(self, x: Tensor, mask: Tensor | None) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """What `_infer` says of one block of rows after another."""
         self._check_fitted()
         x, mask = _check(x, mask, len(self.mean))
         noise = torch.as_tensor(self.noise_variance, dtype=torch.float64)

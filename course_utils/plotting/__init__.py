@@ -1,16 +1,15 @@
 """Figures. Every function returns `(fig, ax)` or an array, and touches no global state.
 
-Pages of images stand in `pages`, charts of several notebooks in `charts`, the figures of one
-notebook in the file with its number.
+Pages of images stand in `pages`, charts of several notebooks in `charts`, pictures of latent
+spaces in `latents`, the figures of one notebook in the file with its number.
 """
 
-from course_utils.plotting.charts import (
-    bars,
-    curves,
+from course_utils.plotting.charts import curves, lines, shells
+from course_utils.plotting.latents import (
     latent_manifold,
     latent_scatter,
-    lines,
-    shells,
+    plane_map,
+    traversal_table,
 )
 from course_utils.plotting.n00 import (
     area_table,
@@ -55,6 +54,7 @@ from course_utils.plotting.n04 import (
 )
 from course_utils.plotting.n05 import (
     against_prior,
+    bars,
     compare_latents,
     confusion,
     estimates_against_truth,
@@ -66,8 +66,6 @@ from course_utils.plotting.n05 import (
 )
 from course_utils.plotting.n06 import (
     gap_against_beta,
-    plane_map,
-    traversal_table,
     unit_bars,
     unit_factor_tables,
 )

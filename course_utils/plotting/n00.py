@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from course_utils.plotting.charts import write_numbers
 from course_utils.plotting.pages import panels
 from course_utils.session import PALETTE
 
@@ -94,9 +95,7 @@ def area_table(rows: dict[str, dict[str, float]]) -> tuple[Figure, Axes]:
     values = np.array([[row[column] for column in columns] for row in rows.values()])
     fig, ax = plt.subplots(figsize=(4.5 + 1.8 * len(columns), 0.55 * len(rows) + 0.9))
     ax.imshow(values, cmap="PuOr", vmin=0, vmax=1, aspect="auto")
-    for (i, j), value in np.ndenumerate(values):
-        colour = "white" if abs(value - 0.5) > 0.25 else "black"
-        ax.text(j, i, f"{value:.2f}", ha="center", va="center", color=colour)
+    write_numbers(ax, values, "{:.2f}", pale=lambda value: abs(value - 0.5) > 0.25)
     ax.set_xticks(range(len(columns)), columns)
     ax.set_yticks(range(len(rows)), list(rows))
     ax.xaxis.tick_top()

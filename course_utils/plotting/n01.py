@@ -8,10 +8,16 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.plotting.charts import latent_scatter
-from course_utils.plotting.pages import GAP, as_images, mosaic, panels, show_page
+from course_utils.plotting.latents import latent_scatter
+from course_utils.plotting.pages import as_images, mosaic, panels, show_page, tile_centres
 
 SCATTERED = 2_500  # codes that a cloud shows: more make the file large and the picture no better
+
+
+def _cloud(z: Tensor, labels: Tensor, ax: Axes, legend: bool = True) -> None:
+    """The first codes of (N, 2), on axes that nearly all of the N codes fit in."""
+    limit = 1.05 * z.abs().quantile(0.998).item()
+    latent_scatter(z[:SCATTERED], labels[:SCATTERED], ax, limit, legend)
 
 
 def code_clouds(
@@ -20,9 +26,7 @@ def code_clouds(
     """Two-dimensional codes (N, 2), each under its name, and |correlation| (M, M) beside them."""
     fig, axes = panels(len(clouds) + 1, width=5 * (len(clouds) + 1), height=4.6)
     for ax, (name, z) in zip(axes, clouds.items(), strict=False):
-        limit = 1.05 * z.abs().quantile(0.998).item()
-        legend = ax is axes[len(clouds) - 1]
-        latent_scatter(z[:SCATTERED], labels[:SCATTERED], ax, limit, legend)
+        _cloud(z, labels, ax, legend=ax is axes[len(clouds) - 1])
         ax.set_title(name)
     size = len(correlation)
     extent = (0.5, size + 0.5, size + 0.5, 0.5)  # coordinates are counted from 1
@@ -40,14 +44,14 @@ def plane_walk(
 ) -> tuple[Figure, np.ndarray]:
     """A straight path (n, 2) over a plane of codes (N, 2), and rows of n images each, named."""
     fig, axes = plt.subplots(1, 2, figsize=(14, 5), width_ratios=(1, 1.5))
-    limit = 1.05 * codes.abs().quantile(0.998).item()
-    latent_scatter(codes[:SCATTERED], labels[:SCATTERED], axes[0], limit)
+    _cloud(codes, labels, axes[0])
     axes[0].annotate(
         "", path[-1], path[0], arrowprops={"arrowstyle": "-|>", "lw": 2.5, "shrinkA": 0}
     )
     axes[0].scatter(*path.T, s=60, color="white", edgecolors="black", linewidths=1.6, zorder=3)
-    show_page(mosaic(torch.cat([as_images(r) for r in rows.values()]), len(path)), ax=axes[1])
-    axes[1].set_yticks([13.5 + (28 + GAP) * i for i in range(len(rows))], list(rows))
+    page = mosaic(torch.cat([as_images(images) for images in rows.values()]), len(path))
+    show_page(page, ax=axes[1])
+    axes[1].set_yticks(tile_centres(page.shape[0], len(rows)), list(rows))
     axes[1].tick_params(length=0)
     return fig, axes
 

@@ -9,15 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from course_utils.plotting.charts import draw_lines, ellipse, standard_normal, tick_sizes
 from course_utils.plotting.pages import panels
 from course_utils.session import PALETTE
-
-
-def _outline(mu: Tensor, cov: Tensor, scale: float = 2.0) -> Tensor:
-    """Outline (2, 200) of the ellipse at `scale` standard deviations of N(mu, cov)."""
-    angle = torch.linspace(0, 2 * torch.pi, 200, dtype=torch.float64)
-    circle = torch.stack([angle.cos(), angle.sin()])
-    return mu.double()[:, None] + scale * torch.linalg.cholesky(cov.double()) @ circle
 
 
 def generative_story(
@@ -33,8 +27,8 @@ def generative_story(
     fig, axes = plt.subplots(1, 2, figsize=(8, 3.4), width_ratios=(1, 1.6), layout="none")
     fig.subplots_adjust(0.09, 0.17, 0.99, 0.9, 0.22)
     ticks = torch.linspace(-3, 3, 121)
-    axes[0].fill_between(ticks, torch.exp(-0.5 * ticks**2) / (2 * torch.pi) ** 0.5, alpha=0.3)
-    axes[0].plot([z, z], [0, np.exp(-0.5 * z**2) / (2 * np.pi) ** 0.5], color=PALETTE[1])
+    axes[0].fill_between(ticks, standard_normal(ticks), alpha=0.3)
+    axes[0].plot([z, z], [0, standard_normal(torch.tensor(z))], color=PALETTE[1])
     axes[0].plot(z, 0, "o", color=PALETTE[1], clip_on=False)
     axes[0].set(title="1. draw z", xlabel="z", ylabel="p(z)", ylim=(0, 0.42))
     axes[0].set(xticks=(-2, 0, 2), yticks=(0, 0.2, 0.4))
@@ -42,8 +36,9 @@ def generative_story(
     if cloud is not None:
         ax.scatter(*cloud.T, s=6, color=PALETTE[7], alpha=0.6, linewidths=0)
     ax.plot(*(W * torch.tensor([-3, 3]) + mu[:, None]), color=PALETTE[0], label="Wz + μ")
-    ax.plot(*_outline(mu, W @ W.T + sigma**2 * torch.eye(2)), "k:", label="p(x)")
-    ax.plot(*_outline(centre, sigma**2 * torch.eye(2)), color=PALETTE[1], label="p(x|z)")
+    root = torch.linalg.cholesky((W @ W.T).double() + sigma**2 * torch.eye(2))
+    ax.plot(*ellipse(mu, root), "k:", label="p(x)")
+    ax.plot(*ellipse(centre, sigma * torch.eye(2)), color=PALETTE[1], label="p(x|z)")
     ax.scatter(*(centre + sigma * eps).T, s=14, color=PALETTE[1], linewidths=0)
     ax.plot(*centre, "o", color=PALETTE[0], markersize=9)
     ax.set(title="2. go to Wz + μ   3. add noise", xlabel="x₁", ylabel="x₂")
@@ -59,7 +54,7 @@ def points_and_posteriors(
     """Points x (n, 2) beside the line W z + mu, and their posteriors (n, T) over z (T,)."""
     fig, axes = panels(2, width=11)
     axes[0].plot(*(W * z + mu[:, None]), color="black", label="Wz + μ")
-    axes[1].plot(z, torch.exp(-0.5 * z**2) / (2 * torch.pi) ** 0.5, "k:", label="prior p(z)")
+    axes[1].plot(z, standard_normal(z), "k:", label="prior p(z)")
     for i, (point, density) in enumerate(zip(x, densities, strict=True)):
         style = {"color": PALETTE[i], "linestyle": ["-", "-.", "--", ":"][i % 4]}
         style |= {} if i else {"linewidth": 7, "alpha": 0.4}  # another may lie upon it
@@ -75,7 +70,7 @@ def points_and_posteriors(
 
 
 def gaps_to_best(runs: dict[str, Sequence[Sequence[float]]], best: float) -> tuple[Figure, Axes]:
-    """Best log-likelihood minus that of each step, for several runs of several methods."""
+    """Best log-likelihood minus that of each step: name of a method to its runs, each (T,)."""
     fig, ax = plt.subplots(figsize=(8, 4))
     for i, (name, traces) in enumerate(runs.items()):
         for trace in traces:
@@ -118,13 +113,11 @@ def decoded_means(x: Tensor, decoded: dict[str, Tensor]) -> tuple[Figure, np.nda
 def seconds_against_size(
     sizes: Sequence[int], seconds: dict[str, Sequence[float]]
 ) -> tuple[Figure, Axes]:
-    """Measured seconds of several methods over the data dimension, both on log scales."""
+    """Seconds of several methods, name to (T,), over the data dimension (T,), on log scales."""
     fig, ax = plt.subplots(figsize=(8, 3.8))
-    for name, values in seconds.items():
-        ax.loglog(sizes, values, marker="o", label=name)
-    ax.set_xticks(sizes, [str(size) for size in sizes])
-    ax.set_xticks([], minor=True)
-    ax.set(xlabel="D, data dimension", ylabel="seconds")
+    draw_lines(ax, sizes, seconds, [{"marker": "o"}])
+    tick_sizes(ax, sizes)
+    ax.set(xlabel="D, data dimension", ylabel="seconds", yscale="log")
     ax.legend()
     return fig, ax
 
@@ -132,25 +125,28 @@ def seconds_against_size(
 def scores_against_latents(
     latents: Sequence[int], train: Sequence[float], test: Sequence[float]
 ) -> tuple[Figure, np.ndarray]:
-    """Mean log-likelihood of train and test over the number of latents, and their difference."""
+    """Mean log-likelihood of train and test over the number of latents, (T,) each, and how they
+    differ.
+    """
     fig, axes = panels(2, width=11, height=3.8)
-    axes[0].plot(latents, train, marker="o", linestyle="--", label="train")
-    axes[0].plot(latents, test, marker="o", label="test")
+    styles = [{"marker": "o", "linestyle": style} for style in ("--", "-")]
+    draw_lines(axes[0], latents, {"train": train, "test": test}, styles)
     axes[0].legend(loc="lower right")
     axes[0].set(ylabel="log p(x), nats per image")
     axes[1].plot(latents, np.subtract(test, train), marker="o", color=PALETTE[2])
     axes[1].set(ylabel="test − train, nats per image")
     for ax in axes:
         ax.axhline(0, color="black", linewidth=1)
-        ax.set(xlabel="M, latent dimensions", xscale="log")
-        ax.set_xticks(latents, [str(m) for m in latents])
-        ax.set_xticks([], minor=True)
+        ax.set(xlabel="M, latent dimensions")
+        tick_sizes(ax, latents)
     return fig, axes
 
 
 def score_boxes(scores: dict[str, Tensor]) -> tuple[Figure, Axes]:
-    """log p(x) of several kinds of images: a line from the 1st to the 99th percentile, a bar for
-    the middle half, a dot for the median. The axis is linear between -1000 and 1000 nats.
+    """log p(x) of several kinds of images, name to (n,), without the shapes of their tails.
+
+    A line goes from the 1st to the 99th percentile, a bar is the middle half, a dot the median.
+    The axis is linear between -1000 and 1000 nats.
     """
     fig, ax = plt.subplots(figsize=(10, 0.55 * len(scores) + 1.2))
     for row, values in enumerate(scores.values()):
@@ -170,10 +166,9 @@ def score_boxes(scores: dict[str, Tensor]) -> tuple[Figure, Axes]:
 
 
 def log_likelihood_traces(traces: dict[str, Sequence[float]]) -> tuple[Figure, Axes]:
-    """Log-likelihood of what was observed over the steps of several algorithms."""
+    """Log-likelihood of what was observed over the steps of several algorithms: name to (T,)."""
     fig, ax = plt.subplots(figsize=(8, 3.8))
-    for i, (name, values) in enumerate(traces.items()):
-        ax.plot(values, label=name, linestyle=["-", "--"][i % 2])
+    draw_lines(ax, None, traces, [{"linestyle": "-"}, {"linestyle": "--"}])
     top = max(max(values) for values in traces.values())
     low = min(np.median(values) for values in traces.values())
     ax.set(xlabel="step", ylabel="nats per row, observed entries")

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from course_utils.plotting.charts import draw_lines
 from course_utils.plotting.pages import panels
 from course_utils.session import PALETTE
 
@@ -56,10 +57,9 @@ def derivations(lines: dict[str, dict[str, Sequence[float]]]) -> tuple[Figure, n
     """The value of every line of every derivation: {derivation: {q: values of the lines}}."""
     fig, axes = panels(len(lines), width=13, height=4)
     for ax, (title, values) in zip(axes, lines.items(), strict=True):
-        for i, (name, value) in enumerate(values.items()):
-            heights = [float(v) for v in value]
-            ax.plot(range(1, len(heights) + 1), heights, marker="o", color=PALETTE[i], label=name)
-        ax.set(title=title, xlabel="line", xticks=range(1, len(heights) + 1))
+        numbers = range(1, len(next(iter(values.values()))) + 1)
+        draw_lines(ax, numbers, values, [{"marker": "o"}])
+        ax.set(title=title, xlabel="line", xticks=numbers)
     if len(axes) > 1:
         axes[1].sharey(axes[0])
     axes[0].set_ylabel("value of the line, bits")
@@ -134,7 +134,7 @@ def bound_and_gap(
 def sampled_bounds(
     estimates: dict[str, dict[int, Tensor]], elbo: float, log_px: float
 ) -> tuple[Figure, np.ndarray]:
-    """Spread of estimates, {title: {number of samples: repeated estimates}}, and two lines."""
+    """Spread of estimates, {title: {number of samples: repetitions (R,)}}, and two lines."""
     fig, axes = panels(len(estimates), width=12, height=4)
     for ax, (title, by_number) in zip(axes, estimates.items(), strict=True):
         ax.axhline(log_px, color="black", linewidth=1.5, label="log p(x)")
@@ -195,7 +195,12 @@ def one_q_or_many(
     line: Tensor,
     encoders: dict[str, tuple[Tensor, Tensor]],
 ) -> tuple[Figure, Axes]:
-    """Mean and std of q: of each datum fitted by itself, dots; of encoders, curves over `line`."""
+    """Mean and std of q: of each datum fitted by itself, dots; of encoders, curves over `line`.
+
+    Args:
+        x: (N,). free: mean and std of each datum's own q, (N,). line: (T,).
+        encoders: name to mean and std along the line, (T,).
+    """
     fig, ax = plt.subplots(figsize=(9, 4.2))
     mean, std = free
     ax.errorbar(x, mean, std, fmt="o", ms=5, color="black", elinewidth=1, label="one q per datum")

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from course_utils.plotting.charts import standard_normal
 from course_utils.session import PALETTE
 
 
@@ -80,7 +81,7 @@ def frozen_noise(
     ax.vlines(z, floor, eps, colors=colours, linestyles=":", linewidth=1.2)
     span = torch.linspace(-3, 3, 61)
     ax.plot(mu + std * span, span, color="#999999", linewidth=1.5, zorder=1)
-    density = torch.exp(-0.5 * span.square()) / (std * (2 * torch.pi) ** 0.5)
+    density = standard_normal(span) / std
     ax.fill_between(mu + std * span, floor, floor + 2 * density, color=PALETTE[0], alpha=0.25)
     ax.set(xlim=(-limit, limit), ylim=(floor, 3), yticks=[-2, 0, 2])
     ax.set(xlabel="z = μ + σε", title=f"μ = {mu:.1f}, σ = {std:.1f}")

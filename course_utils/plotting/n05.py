@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from course_utils.data import ImageData, as_float
-from course_utils.plotting.charts import bars, latent_scatter
+from course_utils.plotting.charts import draw_lines, ellipse, standard_normal, write_numbers
+from course_utils.plotting.latents import latent_scatter
 from course_utils.plotting.pages import GAP, as_images, mosaic, panels, show_page
 from course_utils.session import PALETTE, own_seed
 from course_utils.training import History
@@ -19,12 +20,12 @@ from course_utils.training import History
 def plot_history(history: History) -> tuple[Figure, np.ndarray]:
     """-ELBO, its reconstruction term and its KL over the epochs of a VAE, on train and test."""
     titles = {"elbo": "−ELBO", "log_lik": "reconstruction: −E[log p(x|z)]", "kl": "KL(q ‖ prior)"}
+    styles = [{"linestyle": style, "marker": "."} for style in ("--", "-")]
     fig, axes = panels(3, height=3.8)
     for ax, (name, title) in zip(axes, titles.items(), strict=True):
-        for split, style in [("train", "--"), ("test", "-")]:
-            values = np.array(history.column(f"{split}_{name}"))
-            sign = 1 if name == "kl" else -1
-            ax.plot(history.column("epoch"), sign * values, style, label=split, marker=".")
+        sign = 1 if name == "kl" else -1
+        values = {s: sign * np.array(history.column(f"{s}_{name}")) for s in ("train", "test")}
+        draw_lines(ax, history.column("epoch"), values, styles)
         ax.set(title=title, xlabel="epoch")
         ax.xaxis.get_major_locator().set_params(integer=True)
     axes[0].set_ylabel("nats per image")
@@ -33,7 +34,7 @@ def plot_history(history: History) -> tuple[Figure, np.ndarray]:
 
 
 def plot_towards(values: Sequence[float], goal: float, name: str) -> tuple[Figure, Axes]:
-    """An ELBO per epoch, climbing to a line that is known."""
+    """An ELBO per epoch, (T,), climbing to a line that is known."""
     fig, ax = plt.subplots(figsize=(8, 3.6))
     ax.axhline(goal, color="black", linestyle=":", label=name)
     ax.plot(range(1, len(values) + 1), values, marker=".", label="ELBO")
@@ -47,29 +48,20 @@ def against_prior(z: Tensor, limit: float = 4) -> tuple[Figure, np.ndarray]:
     fig, axes = panels(3, height=4)
     axes[0].scatter(*z[:3000].T, s=3, alpha=0.3, linewidths=0)
     for radius in (1, 2, 3):
-        axes[0].plot(*_ellipse(torch.zeros(2), torch.ones(2), radius), "k:", linewidth=1.2)
+        axes[0].plot(*ellipse(torch.zeros(2), torch.eye(2), radius), "k:", linewidth=1.2)
     axes[0].set(xlim=(-limit, limit), ylim=(-limit, limit), xlabel="$z_1$", ylabel="$z_2$")
     axes[0].set(title="draws from q(z); circles: prior")
     axes[0].set_aspect("equal")
     ticks = torch.linspace(-limit, limit, 200)
-    density = torch.exp(-0.5 * ticks**2) / (2 * torch.pi) ** 0.5
     for m, ax in enumerate(axes[1:]):
         ax.hist(z[:, m].numpy(), bins=60, density=True, alpha=0.6, label="aggregate posterior")
-        ax.plot(ticks, density, "k:", label="prior")
+        ax.plot(ticks, standard_normal(ticks), "k:", label="prior")
         ax.set(xlabel=f"$z_{m + 1}$", xlim=(-limit, limit))
     axes[1].set_ylabel("density")
     handles, labels = axes[1].get_legend_handles_labels()
     axes[1].set_ylim(0, 1.45 * axes[1].get_ylim()[1])
     axes[1].legend(handles, labels, loc="upper center")
     return fig, axes
-
-
-def _ellipse(mu: Tensor, std: Tensor, scale: float = 2.0) -> Tensor:
-    """Outline (2, 200) of the axis-parallel ellipse at `scale` standard deviations; both (2,)."""
-    angle = torch.linspace(0, 2 * torch.pi, 200)
-    return torch.stack(
-        [mu[0] + scale * std[0] * angle.cos(), mu[1] + scale * std[1] * angle.sin()]
-    )
 
 
 def posteriors(
@@ -86,7 +78,7 @@ def posteriors(
     density = log_posterior.exp().cpu().view(-1, len(ticks), len(ticks)).transpose(1, 2)
     for ax, p, centre, s, image in zip(axes, density, mu, std, as_images(x), strict=True):
         ax.pcolormesh(ticks.numpy(), ticks.numpy(), p.numpy(), cmap="Blues", rasterized=True)
-        ax.plot(*_ellipse(centre, s), color=PALETTE[1], label="q, two standard deviations")
+        ax.plot(*ellipse(centre, s.diag()), color=PALETTE[1], label="q, two standard deviations")
         # Frame whatever holds any posterior mass worth a shade, and all of q.
         rows, columns = (p > 0.01 * p.max()).nonzero(as_tuple=True)
         for axis, (index, m) in {"x": (columns, 0), "y": (rows, 1)}.items():
@@ -115,7 +107,7 @@ def compare_latents(trained: dict[str, nn.Module], digits: ImageData) -> tuple[F
         limit = 1.05 * max(4, z.abs().quantile(0.99).item())
         top, bottom = axes[:, column]
         latent_scatter(z, labels, top, limit, legend=column == len(trained) - 1)
-        top.plot(*_ellipse(torch.zeros(2), torch.ones(2)), color="black", linewidth=1.5)
+        top.plot(*ellipse(torch.zeros(2), torch.eye(2)), color="black", linewidth=1.5)
         top.set_title(name)
         show_page(mosaic(model.sample(24), 8), "24 dreams", bottom)
     return fig, axes
@@ -141,7 +133,7 @@ def two_digit_story(
         mu, std = mu.cpu(), torch.exp(0.5 * log_var).cpu()
         ax = axes[0, column]
         for digit in range(2):
-            ax.plot(*_ellipse(mu[digit], std[digit]), color=PALETTE[digit])
+            ax.plot(*ellipse(mu[digit], std[digit].diag()), color=PALETTE[digit])
             ax.scatter(*z[:, digit].T, s=22, color=PALETTE[digit])
             decoded = model.decode_mean(z[:, digit].to(x))
             page = mosaic(torch.cat([x[[digit]].cpu(), decoded.cpu()]), draws + 1)
@@ -159,7 +151,11 @@ def two_digit_story(
 def estimates_against_truth(
     results: dict[str, tuple[Tensor, Tensor]], truth: Tensor
 ) -> tuple[Figure, np.ndarray]:
-    """Estimate minus truth, image by image, with the standard error that each estimate reports."""
+    """Estimate minus truth (N,), image by image, with the standard errors that come with it.
+
+    Args:
+        results: name to estimates and their standard errors, each (N,).
+    """
     fig, axes = panels(len(results), width=11, height=3.6)
     order = (next(iter(results.values()))[0].cpu() - truth.cpu()).argsort()
     for i, (ax, (name, (estimate, se))) in enumerate(zip(axes, results.items(), strict=True)):
@@ -173,20 +169,27 @@ def estimates_against_truth(
 
 
 def confusion(labels: Tensor, guesses: Tensor) -> tuple[Figure, Axes]:
-    """Confusion matrix of ten classes, each row in percent of its class."""
-    counts = torch.bincount(10 * labels + guesses, minlength=100).view(10, 10).float()
+    """Confusion matrix of ten classes, each row in percent of its class; both int64 (N,)."""
+    counts = torch.bincount(10 * labels + guesses, minlength=100).view(10, 10)
     percent = 100 * counts / counts.sum(1, keepdim=True)
     fig, ax = plt.subplots(figsize=(6.4, 5.6))
     ax.imshow(percent.numpy(), cmap="Blues", vmin=0, vmax=100)
-    for row in range(10):
-        for column in range(10):
-            value = percent[row, column].item()
-            if value >= 0.5:
-                colour = "white" if value > 50 else "black"
-                ax.text(column, row, f"{value:.0f}", ha="center", va="center", color=colour)
+    worth_writing = percent.where(percent >= 0.5, torch.nan)
+    write_numbers(ax, worth_writing, "{:.0f}", pale=lambda value: value > 50)
     ax.set(xticks=range(10), yticks=range(10), xlabel="class of the neighbours", ylabel="digit")
     ax.set_title("percent of each digit")
     ax.grid(False)
+    return fig, ax
+
+
+def bars(values: dict[str, float], xlabel: str) -> tuple[Figure, Axes]:
+    """One labelled bar per entry, its value written beside it."""
+    fig, ax = plt.subplots(figsize=(9, 0.6 * len(values) + 1.2))
+    drawn = ax.barh(list(values), list(values.values()), color=PALETTE[: len(values)])
+    ax.bar_label(drawn, fmt="{:.3g}", padding=12)
+    ax.set(xlabel=xlabel, xlim=(0, 1.12 * max(values.values())))
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
     return fig, ax
 
 

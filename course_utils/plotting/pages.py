@@ -9,13 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from course_utils.data import scaled
+
 GAP = 2  # blank pixels between the images of a mosaic
 
 
 def as_images(images: Tensor) -> Tensor:
     """(N, D) or (N, 28, 28), uint8 or float, to float (N, side, side) on the CPU, in [0, 1]."""
-    images = images.detach().cpu()
-    images = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+    images = scaled(images.detach().cpu())
     if images.dim() == 2:
         side = round(images.shape[1] ** 0.5)
         if side * side != images.shape[1]:
@@ -27,7 +28,11 @@ def as_images(images: Tensor) -> Tensor:
 
 
 def mosaic(images: Tensor, columns: int) -> np.ndarray:
-    """Images (N, D) side by side, row after row, as one array; 0 is paper and 1 is ink."""
+    """Images (N, D) side by side, row after row, as one array (H, W); 0 is paper and 1 is ink.
+
+    >>> mosaic(torch.zeros(6, 784), columns=3).shape  # a gap of two pixels between the images
+    (58, 88)
+    """
     images = as_images(images)
     n, height, width = images.shape
     lines = -(-n // columns)
@@ -36,6 +41,11 @@ def mosaic(images: Tensor, columns: int) -> np.ndarray:
         top, left = i // columns * (height + GAP), i % columns * (width + GAP)
         page[top : top + height, left : left + width] = image
     return page
+
+
+def tile_centres(length: int, n: int) -> np.ndarray:
+    """Where the middles of n images lie along a mosaic of this length, in pixels: (n,)."""
+    return (np.arange(n) + 0.5) * (length + GAP) / n - (GAP + 1) / 2  # the first pixel's is 0
 
 
 def _bare(ax: Axes) -> None:
@@ -52,7 +62,7 @@ def panels(n: int, width: float = 12, height: float = 4) -> tuple[Figure, np.nda
 
 
 def show_page(page: np.ndarray, title: str = "", ax: Axes | None = None) -> tuple[Figure, Axes]:
-    """One array of ink, 0 to 1, such as a mosaic."""
+    """One array of ink (H, W), 0 to 1, such as a mosaic."""
     if ax is None:
         _, ax = plt.subplots(figsize=(6, 6))
     ax.imshow(page, cmap="gray_r", vmin=0, vmax=1)
@@ -76,8 +86,7 @@ def show_rows(rows: dict[str, Tensor], width: float = 10) -> tuple[Figure, Axes]
     labels_width = 0.13 * max(len(name) for name in rows)
     fig, ax = plt.subplots(figsize=(width, (width - labels_width) * page.shape[0] / page.shape[1]))
     show_page(page, ax=ax)
-    line_height = (page.shape[0] + GAP) / len(rows)
-    ax.set_yticks((np.arange(len(rows)) + 0.5) * line_height - GAP / 2, list(rows))
+    ax.set_yticks(tile_centres(page.shape[0], len(rows)), list(rows))
     ax.tick_params(length=0)
     return fig, ax
 
@@ -85,7 +94,7 @@ def show_rows(rows: dict[str, Tensor], width: float = 10) -> tuple[Figure, Axes]
 def show_grids(
     grids: dict[str, Tensor], columns: int = 8, width: float = 10
 ) -> tuple[Figure, np.ndarray]:
-    """Blocks of images side by side, each under its name."""
+    """Blocks of images side by side: name to images (N, D), N as it may be."""
     pages = [mosaic(images, columns) for images in grids.values()]
     panel = width / len(pages)
     aspect = max(page.shape[0] / page.shape[1] for page in pages)
