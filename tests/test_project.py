@@ -240,6 +240,24 @@ def test_readme_tells_how_to_start():
         assert command in readme, command
 
 
+@pytest.mark.parametrize(
+    "name", ["CONTRIBUTING.md", "LECTURERS.md", "README.md", "data/README.md"]
+)
+def test_what_a_page_names_is_there(name):
+    """Paths and targets of `make` in code; capitals and dots stand for what a reader fills in."""
+    page = (ROOT / name).read_text(encoding="utf-8")
+    code = re.findall(r"`([^`\n]+)`", page)
+    paths = {path for text in code for path in re.findall(r"(?<![\w/.])(?:[a-z_]+/)+[\w.]*", text)}
+    for path in paths:
+        top = path.split("/")[0]
+        if top in ("course_utils", "tests", "tools", "notebooks") and not re.search(
+            "NN|NAME", path
+        ):
+            assert (ROOT / path).exists() or path == "course_utils/results/", path
+    targets = {found for text in code for found in re.findall(r"^make ([a-z-]+)", text)}
+    assert targets <= TARGETS | {"distclean"}
+
+
 def test_citation_and_package_name_one_version():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     source = (PACKAGE / "__init__.py").read_text(encoding="utf-8")
