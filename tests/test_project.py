@@ -248,14 +248,12 @@ IN_THE_WHEEL_ALONE = {"course_utils/results/"}
 
 @pytest.mark.parametrize("name", PAGES)
 def test_what_a_page_names_is_there(name):
-    """Paths, and targets of `make`, in code; a path with NN or NAME is for the reader to fill in."""
+    """Paths, and targets of `make`, in code; NN and NAME are for the reader to fill in."""
     code = re.findall(r"`([^`\n]+)`", (ROOT / name).read_text(encoding="utf-8"))
-    paths = {path for text in code for path in re.findall(r"(?<![\w/.])(?:[a-z_]+/)+[\w.]*", text)}
-    paths = {path for path in paths - IN_THE_WHEEL_ALONE if path.split("/")[0] in SOURCES}
-    gone = [
-        path for path in paths if not re.search("NN|NAME", path) and not (ROOT / path).exists()
-    ]
-    assert not gone
+    named = [re.findall(r"(?<![\w/.])(?:[a-z_]+/)+[\w.]*", text) for text in code]
+    paths = {path for found in named for path in found if not re.search("NN|NAME", path)}
+    ours = {path for path in paths - IN_THE_WHEEL_ALONE if path.split("/")[0] in SOURCES}
+    assert not [path for path in ours if not (ROOT / path).exists()]
     targets = {found for text in code for found in re.findall(r"^make ([a-z-]+)", text)}
     assert targets <= TARGETS
 
