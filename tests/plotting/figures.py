@@ -1,0 +1,257 @@
+"""One call of each function that makes a figure."""
+
+import numpy as np
+import torch
+from torch.distributions import Normal
+
+from course_utils import plotting
+from course_utils.data import ImageData
+from course_utils.models import VAE, ConvVAE
+from course_utils.training import History
+
+
+def images(n: int = 6, side: int = 28) -> torch.Tensor:
+    return torch.rand(n, side * side)
+
+
+def digits(n: int = 40) -> ImageData:
+    pixels, labels = torch.zeros(n, 28, 28, dtype=torch.uint8), torch.arange(n) % 10
+    return ImageData("strokes", pixels, labels, pixels, labels)
+
+
+def history() -> History:
+    names = [f"{s}_{name}" for s in ("train", "test") for name in ("elbo", "log_lik", "kl")]
+    values = {name: 10.0 * k for k, name in enumerate(names)}
+    return History([{"epoch": e, **{k: v + e for k, v in values.items()}} for e in (1, 2, 3)])
+
+
+def grid_posterior(ticks: torch.Tensor, z_1: int, z_2: int) -> torch.Tensor:
+    """All mass on one point of the grid, z_1 varying slowest: (1, T * T)."""
+    mass = torch.zeros(len(ticks), len(ticks))
+    mass[z_1, z_2] = 1
+    return mass.log().view(1, -1)
+
+
+def codes(n: int = 30) -> torch.Tensor:
+    return torch.randn(n, 2)
+
+
+def classes(n: int = 30) -> torch.Tensor:
+    return torch.arange(n) % 10
+
+
+TICKS = torch.linspace(-3, 3, 13)
+Z = torch.linspace(-3, 3, 61)
+BELL = Normal(0.0, 1.0).log_prob(Z).exp()
+LINE, CENTRE = torch.tensor([[2.0], [1.0]]), torch.tensor([1.0, 0.5])  # PPCA's W and mu
+MEASURED = [
+    {"name": "A", "log_likelihood": -90.0, "standard_error": 1.0},
+    {"name": "B", "log_likelihood": -120.5, "standard_error": 2.0},
+]
+SWEEP = [
+    {"beta": beta, "gap": {"a": gap, "b": 0.0, "digit": 0.9}, "active": units, "elbo": elbo}
+    for beta, gap, units, elbo in [(4, 0.4, 2, -9), (1, 0.1, 5, -7), (1, 0.3, 6, -8)]
+]
+CLIMBS = [[-5.0, -4.0, -3.5], [-6.0, -4.5, -3.5]]
+REPEATS = {1: Z, 5: Z / 2 + 0.5}
+
+PAGES = {
+    "panels": (lambda: plotting.panels(3), 3),
+    "show_page": (lambda: plotting.show_page(np.zeros((5, 7)), "page"), 0),
+    "show_rows": (lambda: plotting.show_rows({"original": images(), "decoded": images()}), 0),
+    "show_grids": (lambda: plotting.show_grids({"VAE": images(), "PPCA": images()}, 3), 2),
+    "show_titled": (lambda: plotting.show_titled(images(5), list("abcde"), columns=3), 6),
+}
+SHARED = {
+    "curves": (
+        lambda: plotting.curves(
+            [0, 1, 2], {"a": torch.tensor([1.0, 2, 4]), "limit": 3.0}, xlabel="x", yscale="log"
+        ),
+        0,
+    ),
+    "lines": (
+        lambda: plotting.lines(
+            [2, 4, 16], {"a": [1.0, 2, 3], "b": np.array([3.0, 4, 4])}, "size", "error"
+        ),
+        0,
+    ),
+    "shells": (lambda: plotting.shells({"D = 1": codes()[:, 0], "2": codes()[:, 1]}, "nats"), 0),
+    "latent_scatter": (lambda: plotting.latent_scatter(codes(), classes()), 0),
+    "traversal_table": (
+        lambda: plotting.traversal_table(VAE(3, 5).decode_mean, torch.randn(3), [2, 0], "ab"),
+        0,
+    ),
+    "plane_map": (
+        lambda: plotting.plane_map(
+            VAE(3, 5).decode_mean, torch.randn(3), (2, 0), codes(), classes(), side=4
+        ),
+        0,
+    ),
+}
+N00 = {
+    "density_panels": (
+        lambda: plotting.density_panels(
+            {"a": torch.rand(20, 20), "b": torch.rand(20, 20)}, codes(9), limit=2.0
+        ),
+        2,
+    ),
+    "roc_curves": (
+        lambda: plotting.roc_curves(torch.randn(50), {"bad": torch.randn(9)}, {"bad": 0.5}, "x"),
+        2,
+    ),
+    "area_table": (
+        lambda: plotting.area_table(
+            {"noise": {"one": 0.25, "two": 1.0}, "blank": {"one": 0, "two": 0.5}}
+        ),
+        0,
+    ),
+}
+N01 = {
+    "code_clouds": (
+        lambda: plotting.code_clouds({"one": codes(), "two": codes()}, classes(), torch.eye(3)),
+        3,
+    ),
+    "plane_walk": (
+        lambda: plotting.plane_walk(
+            codes(), classes(), codes(2), {"up": images(2), "down": images(2)}
+        ),
+        2,
+    ),
+    "gap_map": (lambda: plotting.gap_map(torch.rand(5, 5) + 0.01, 2.0, 0.5), 0),
+}
+N02 = {
+    "generative_story": (
+        lambda: plotting.generative_story(1.0, LINE, CENTRE, 0.5, codes(7), codes()),
+        2,
+    ),
+    "points_and_posteriors": (
+        lambda: plotting.points_and_posteriors(codes(4), LINE, CENTRE, Z, torch.rand(4, 61)),
+        2,
+    ),
+    "gaps_to_best": (
+        lambda: plotting.gaps_to_best({"EM": CLIMBS, "gradient": CLIMBS}, -3.4),
+        0,
+    ),
+    "same_picture_turned": (
+        lambda: plotting.same_picture_turned({"one": codes(), "other": codes()}),
+        2,
+    ),
+    "decoded_means": (
+        lambda: plotting.decoded_means(codes(), {"a": codes(), "b": codes()}),
+        2,
+    ),
+    "seconds_against_size": (
+        lambda: plotting.seconds_against_size([10, 20], {"a": [1, 8], "b": [1, 2]}),
+        0,
+    ),
+    "scores_against_latents": (
+        lambda: plotting.scores_against_latents([2, 5, 100], [1, 2, 3], [1, 3, 4]),
+        2,
+    ),
+    "score_boxes": (
+        lambda: plotting.score_boxes({"digits": torch.randn(50), "blank": torch.randn(1)}),
+        0,
+    ),
+    "log_likelihood_traces": (
+        lambda: plotting.log_likelihood_traces({"EM": CLIMBS[0], "other": CLIMBS[1][:2]}),
+        0,
+    ),
+}
+N03 = {
+    "stacked_bars": (
+        lambda: plotting.stacked_bars({"a": (1, 0.5), "b": (1, 0)}, ["u", "v"], "bits"),
+        0,
+    ),
+    "jensen_picture": (lambda: plotting.jensen_picture(Z[-4:], torch.full((4,), 0.25)), 0),
+    "derivations": (
+        lambda: plotting.derivations({"A": {"q": [1, 1]}, "B": {"q": [1, 0, 0]}}),
+        2,
+    ),
+    "mixture_density": (
+        lambda: plotting.mixture_density(Z, torch.stack([BELL, BELL]), BELL, BELL),
+        0,
+    ),
+    "bound_and_gap": (
+        lambda: plotting.bound_and_gap(Z, BELL, BELL, {"q": (BELL, -3.0, 2.0)}),
+        2,
+    ),
+    "sampled_bounds": (
+        lambda: plotting.sampled_bounds({"A": REPEATS, "B": REPEATS}, -2.0, -1.0),
+        2,
+    ),
+    "ascent_bars": (lambda: plotting.ascent_bars({"A": [(-3, -2), (-2, -2), (-1.5, -1)]}), 1),
+    "beta_chart": (lambda: plotting.beta_chart({"a": 1.0, "b": 784.0, "c": 0.392}), 0),
+    "one_q_or_many": (
+        lambda: plotting.one_q_or_many(Z, (Z, BELL), Z, {"line": (Z, BELL)}),
+        0,
+    ),
+}
+N04 = {
+    "repeated_intervals": (
+        lambda: plotting.repeated_intervals({"a": (torch.rand(3), torch.rand(3))}, 1.0, "value"),
+        1,
+    ),
+    "theory_and_measured": (
+        lambda: plotting.theory_and_measured(
+            Z, {"p": Z**2, "level": 0.5}, {"p": (TICKS, TICKS**2, TICKS.abs())}, xlabel="x"
+        ),
+        0,
+    ),
+    "frozen_noise": (lambda: plotting.frozen_noise(Z[::6], 0.5, 0.8), 0),
+    "training_bands": (
+        lambda: plotting.training_bands({"b": torch.rand(5, 9)}, "nats", colours=["a", "b"]),
+        0,
+    ),
+    "histogram_and_line": (
+        lambda: plotting.histogram_and_line(torch.linspace(0, 1, 500), 0.25, "value", "truth"),
+        0,
+    ),
+}
+N05 = {
+    "plot_history": (lambda: plotting.plot_history(history()), 3),
+    "plot_towards": (lambda: plotting.plot_towards([1.0, 2.0], 3.0, "goal"), 0),
+    "against_prior": (lambda: plotting.against_prior(codes(50)), 3),
+    "posteriors": (
+        lambda: plotting.posteriors(
+            TICKS,
+            grid_posterior(TICKS, 4, 7).repeat(2, 1),
+            torch.zeros(2, 2),
+            torch.zeros(2, 2),
+            images(2),
+        ),
+        2,
+    ),
+    "compare_latents": (
+        lambda: plotting.compare_latents({"a": VAE(2, 5), "b": ConvVAE(2, 2)}, digits()),
+        4,
+    ),
+    "two_digit_story": (
+        lambda: plotting.two_digit_story([VAE(2, 5), VAE(2, 5)], [0, 3], images(2)),
+        6,
+    ),
+    "estimates_against_truth": (
+        lambda: plotting.estimates_against_truth(
+            {name: (torch.randn(5), torch.rand(5)) for name in "ab"}, torch.randn(5)
+        ),
+        2,
+    ),
+    "confusion": (lambda: plotting.confusion(torch.arange(20) % 10, torch.arange(20) // 2), 0),
+    "bars": (lambda: plotting.bars({"a": 1.0, "b": 2.0}, "nats"), 0),
+    "likelihood_bars": (lambda: plotting.likelihood_bars(MEASURED), 0),
+}
+N06 = {
+    "unit_bars": (lambda: plotting.unit_bars(torch.rand(3), ["z3", "z1", "z2"]), 0),
+    "unit_factor_tables": (
+        lambda: plotting.unit_factor_tables(
+            {"low": torch.rand(3, 2), "high": torch.ones(3, 2)}, ["slant", "width"]
+        ),
+        2,
+    ),
+    "gap_against_beta": (
+        lambda: plotting.gap_against_beta({"zeros": SWEEP, "all": SWEEP[:2]}),
+        3,
+    ),
+}
+
+# Name of the function: the call, and the number of axes that it returns (0: one alone).
+FIGURES = PAGES | SHARED | N00 | N01 | N02 | N03 | N04 | N05 | N06
