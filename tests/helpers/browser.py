@@ -73,9 +73,9 @@ def chromium(*options: str):
             browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser():
-    """A Chromium for the tests of one module; they skip without one, or fail where required."""
+    """A Chromium for the tests of one folder; they skip without one, or fail where required."""
     with ExitStack() as stack:
         try:
             started = stack.enter_context(chromium())

@@ -1,9 +1,23 @@
-"""Models and images for tests of the exported page."""
+"""Models and images for tests of the exported page, the page in a browser, and its pixels."""
 
+import base64
+import io
+from contextlib import contextmanager
+
+import numpy as np
 import torch
+from PIL import Image
 
 from course_utils.models import VAE, Autoencoder, ConvVAE, LinearVAE
+from course_utils.widgets import export_html
+from course_utils.widgets.interface import LIMIT
+from course_utils.widgets.page import PAGE_TOLERANCE
 
+NEXT_FRAME = "() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))"
+# The clock by which the page tells one movement from the next stands still until it is set.
+STILL_CLOCK = "window.clock = 0; performance.now = () => window.clock;"
+PATIENCE = 120_000  # milliseconds: a limit, not a measurement
+LABELS = torch.arange(60) % 10
 HOSTILE = "</script><script>alert('{{data}}')</script> & \"<b>\" é"
 MODELS = {
     "bernoulli": lambda: VAE(2, 40),
@@ -30,3 +44,92 @@ def lively(model, seed=0):
 def some_images(n=60):
     generator = torch.Generator().manual_seed(1)
     return torch.randint(0, 256, (n, 28, 28), dtype=torch.uint8, generator=generator)
+
+
+# --- the page in a browser -----------------------------------------------------------------------
+
+
+@contextmanager
+def open_file(browser, file):
+    """A function that writes a model's page to `file` and opens it, with the network cut.
+
+    At the end of the block nothing may have gone wrong, and nothing been asked for.
+    """
+    contexts, troubles, asked = [], [], []
+    address = file.as_uri()
+
+    def open_page(
+        model, *images, size=(1280, 720), title="Latent explorer", still=False, **settings
+    ):
+        export_html(model, file, *images, title=title)
+        viewport = {"width": size[0], "height": size[1]}
+        context = browser.new_context(viewport=viewport, **settings)
+        contexts.append(context)
+        context.set_offline(True)
+        context.route(lambda url: url != address, lambda route: route.abort())
+        if still:
+            context.add_init_script(STILL_CLOCK)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("console", lambda message: troubles.append(message.text))
+        page.goto(address)
+        page.evaluate(NEXT_FRAME)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not troubles
+    assert asked and set(asked) <= {address, "data:,"}
+
+
+def picture(page, canvas="decoded"):
+    """The red channel of a canvas, (28, 28), or as many pixels as the map has."""
+    url = page.evaluate("name => document.getElementById(name).toDataURL()", canvas)
+    png = base64.b64decode(url.removeprefix("data:image/png;base64,"))
+    return torch.from_numpy(np.array(Image.open(io.BytesIO(png)).convert("RGB"))[..., 0]).float()
+
+
+def z_of(page):
+    page.evaluate(NEXT_FRAME)
+    return page.evaluate("explorer.z")
+
+
+@torch.no_grad()
+def ink(model, z):
+    """What the screen should show of a code, 0 to 255."""
+    image = model.decode_mean(torch.tensor(z, dtype=torch.float32)).clamp(0, 1)
+    return (255 * image).view(28, 28)
+
+
+def on_white(image):
+    return 255 - image * (255 - 16) / 255
+
+
+def assert_shows(page, model):
+    """The picture is the decoded code, up to half precision and rounding."""
+    wanted = on_white(ink(model, z_of(page)))
+    assert (picture(page) - wanted).abs().max() <= 255 * PAGE_TOLERANCE + 1
+
+
+def place_on_pad(page, z):
+    """Where on the page a code lies."""
+    box = page.locator("#pad").bounding_box()
+    inner = page.evaluate("document.getElementById('pad').clientWidth")
+    edge = (box["width"] - inner) / 2
+    x = box["x"] + edge + inner * (z[0] + LIMIT) / (2 * LIMIT)
+    return x, box["y"] + edge + inner * (LIMIT - z[1]) / (2 * LIMIT)
+
+
+def pixel_of_pad(page):
+    return 2 * LIMIT / page.evaluate("document.getElementById('pad').clientWidth")
+
+
+def marked(page):
+    """The code under the marker's middle."""
+    box, zero = page.locator("#marker").bounding_box(), place_on_pad(page, (0, 0))
+    scale = pixel_of_pad(page)
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    return [(x - zero[0]) * scale, (zero[1] - y) * scale]
