@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
+import torch
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
@@ -40,3 +41,8 @@ def shown(number: int, *names: str, **given) -> SimpleNamespace:
     if wanted:
         raise LookupError(f"{paths[0].name} does not define {wanted}")
     return SimpleNamespace(**{name: page[name] for name in names})
+
+
+def assert_twins(on_page, in_package) -> None:
+    """What a page shows and what the package holds give the same, tensor by tensor, to 1e-6."""
+    torch.testing.assert_close(on_page, in_package, rtol=1e-6, atol=1e-6)

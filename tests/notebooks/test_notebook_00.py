@@ -1,16 +1,12 @@
 """What stands on the page of notebook 00 does what the package does; its live pictures move."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
 import pytest
 import torch
-from helpers.shown import shown
+from helpers.shown import assert_twins, shown
 from scipy.stats import multivariate_normal
 
-from course_utils import models, plotting
+from course_utils import models
 from course_utils.widgets import knobs
 
 CPU = torch.device("cpu")
@@ -52,8 +48,7 @@ def test_classifier_and_its_twin_agree_in_value_and_gradient(pair, scale):
         logits = model(at)
         logits.square().sum().backward()
         results.append([logits, at.grad, *(p.grad for p in model.parameters())])
-    for one, other in zip(*results):
-        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
+    assert_twins(*results)
 
 
 def test_train_classifier_and_its_twin_take_the_same_steps(page, pair):
@@ -61,8 +56,7 @@ def test_train_classifier_and_its_twin_take_the_same_steps(page, pair):
     for model, train in zip(pair, (page.train_classifier, models.train_classifier)):
         torch.manual_seed(1)  # both shuffle alike
         train(model, x, y, epochs=3, batch_size=20)
-    for one, other in zip(pair[0].parameters(), pair[1].parameters()):
-        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
+    assert_twins(*(list(model.parameters()) for model in pair))
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.1, 5.0])
@@ -77,7 +71,7 @@ def test_fooling_images_and_its_twin_agree(page, pair, confidence):
     x, y = inputs()
     on_page = page.fooling_images(pair[0], x, y, confidence, max_steps=60)
     packaged = models.fooling_images(pair[1], x, y, confidence, max_steps=60)
-    torch.testing.assert_close(on_page, packaged, rtol=1e-6, atol=1e-6)
+    assert_twins(on_page, packaged)
 
 
 # --- the package by itself -----------------------------------------------------------------------
@@ -208,78 +202,3 @@ def test_a_live_picture_passes_errors_on(page):
     attack_view = shown(0, "attack_view", device=CPU, one_each=torch.rand(10, 3)).attack_view
     with pytest.raises(NameError):  # no classifier
         knobs(attack_view, epsilon=(0.0, 0.3, 0.01, 0.0), digit=(0, 9, 1, 7))
-
-
-# --- figures -------------------------------------------------------------------------------------
-
-
-def test_curves_draws_lines_and_levels():
-    fig, ax = plotting.curves(
-        [0, 1, 2], {"a": torch.tensor([1.0, 2.0, 4.0]), "limit": 3.0}, xlabel="x", yscale="log"
-    )
-    assert [line.get_label() for line in ax.lines] == ["a", "limit"]
-    np.testing.assert_allclose(ax.lines[0].get_ydata(), [1, 2, 4])
-    assert ax.get_xlabel() == "x"
-    assert ax.get_yscale() == "log"
-    fig.canvas.draw()
-
-
-def test_show_titled_gives_each_image_its_title():
-    fig, axes = plotting.show_titled(torch.rand(5, 9), list("abcde"), columns=3)
-    assert axes.shape == (2, 3)
-    assert [ax.get_title() for ax in axes.flat[:5]] == list("abcde")
-    assert not axes.flat[5].get_visible()
-    fig.canvas.draw()
-
-
-def test_mixture_image_puts_data_and_progress_in_their_place():
-    density = torch.zeros(60, 60)
-    density[10, 40] = 1  # low on the right
-    image = plotting.mixture_image(density, torch.tensor([[-2.95, 2.95]]), progress=0.5)
-    assert image.shape == (70, 60, 3)
-    assert image.dtype == np.uint8
-    assert (image[0, 0] == 40).all()  # the datum: top left
-    assert image[60 - 1 - 10, 40, 0] < 100  # the peak is shaded
-    assert (image[30, 30] == 255).all()
-    orange = (image[-1] == (213, 94, 0)).all(-1)
-    assert orange[:30].all()
-    assert not orange[30:].any()
-
-
-def test_density_panels_have_axes_in_units_of_the_plane():
-    fig, axes = plotting.density_panels(
-        {"a": torch.rand(20, 20), "b": torch.rand(20, 20)}, torch.randn(9, 2), limit=2.0
-    )
-    assert [ax.get_title() for ax in axes] == ["a", "b"]
-    assert axes[0].get_xlim() == (-2, 2)
-    assert axes[0].get_ylabel() == "$x_2$"
-    assert len(axes[1].collections[0].get_offsets()) == 9
-    fig.canvas.draw()
-
-
-def test_roc_curves_start_and_end_in_the_corners_and_name_the_area():
-    digits, bad = torch.arange(10.0), torch.arange(-10.0, 0.0)
-    fig, axes = plotting.roc_curves(digits, {"bad": bad}, {"bad": 1.0}, "log p")
-    x, y = axes[1].lines[0].get_data()
-    assert (x.min(), x.max(), y.min(), y.max()) == pytest.approx((0, 1, 0, 1), abs=0.11)
-    area = np.trapezoid(y[::-1], x[::-1])
-    assert area == pytest.approx(1.0, abs=0.11)
-    assert axes[1].lines[0].get_label() == "bad: 1.00"
-    assert axes[0].get_xlabel() == "log p"
-    fig.canvas.draw()
-
-
-def test_area_table_writes_every_number():
-    fig, ax = plotting.area_table(
-        {"noise": {"one": 0.25, "two": 1.0}, "blank": {"one": 0, "two": 0.5}}
-    )
-    assert [text.get_text() for text in ax.texts] == ["0.25", "1.00", "0.00", "0.50"]
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["noise", "blank"]
-    fig.canvas.draw()
-
-
-def test_shells_draws_one_outline_each():
-    fig, ax = plotting.shells({"D = 1": torch.randn(100), "D = 2": torch.randn(100)}, "nats")
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["D = 1", "D = 2"]
-    assert ax.get_xlabel() == "nats"
-    fig.canvas.draw()

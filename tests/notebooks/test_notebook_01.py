@@ -6,8 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from helpers.shown import shown
-from matplotlib import pyplot as plt
+from helpers.shown import assert_twins, shown
 from PIL import Image
 
 from course_utils import models, plotting
@@ -39,8 +38,7 @@ def test_autoencoder_and_its_twin_agree_in_value_and_gradient(page, scale):
         loss.mean().backward()
         grads = (p.grad for p in model.parameters())
         results.append([model.encode(x), model.decode(model.encode(x)), loss, *grads])
-    for shown_value, package_value in zip(*results, strict=True):
-        torch.testing.assert_close(shown_value, package_value, rtol=1e-6, atol=1e-6)
+    assert_twins(*results)
 
 
 # --- the linear world ----------------------------------------------------------------------------
@@ -156,50 +154,3 @@ def test_the_cross_stands_where_the_knobs_say(walk):
     orange = np.abs(left - [214, 94, 0]).max(2) <= 1
     rows, columns = orange.sum(1), orange.sum(0)
     assert (rows.argmax(), columns.argmax()) == (39 - round(0.25 * 39), round(0.75 * 39))
-
-
-# --- the figures ---------------------------------------------------------------------------------
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
-def test_lines_carry_their_names_and_two_standard_errors():
-    errors = {"a": torch.tensor([0.5, 0.5]), "b": torch.tensor([0.1, 0.1])}
-    fig, ax = plotting.lines([2, 4], {"a": [1.0, 2.0], "b": [3.0, 4.0]}, "size", "error", errors)
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["a", "b"]
-    assert [t.get_text() for t in ax.get_xticklabels()] == ["2", "4"]
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("size", "error")
-    bar = ax.containers[0].lines[2][0].get_segments()[0]
-    np.testing.assert_allclose(bar[:, 1], [0.0, 2.0])
-
-
-def test_code_clouds_and_walk():
-    codes, labels = torch.randn(60, 2), torch.arange(60) % 10
-    fig, axes = plotting.code_clouds({"one": codes, "two": codes}, labels, torch.eye(3))
-    assert [ax.get_title() for ax in axes[:2]] == ["one", "two"]
-    np.testing.assert_array_equal(axes[-1].images[0].get_array(), np.eye(3))
-    assert list(axes[-1].images[0].get_extent()) == [0.5, 3.5, 3.5, 0.5]  # counted from 1
-    assert list(axes[-1].get_xticks()) == [1, 2, 3]
-    path = torch.tensor([[0.0, 0], [1, 1]])
-    rows = {"up": torch.zeros(2, 784), "down": torch.ones(2, 784)}
-    fig, axes = plotting.plane_walk(codes, labels, path, rows)
-    assert [t.get_text() for t in axes[1].get_yticklabels()] == ["up", "down"]
-    np.testing.assert_array_equal(axes[0].collections[-1].get_offsets(), path)
-
-
-def test_gap_map_lies_the_right_way_up():
-    distance = torch.rand(5, 5) + 0.01
-    fig, ax = plotting.gap_map(distance, 2.0, 0.5)
-    drawn = ax.images[0]
-    assert drawn.origin == "lower" and list(drawn.get_extent()) == [-2, 2, -2, 2]
-    assert ax.get_xlabel() == "$z_1$" and ax.get_ylabel() == "$z_2$"
-
-
-def test_map_and_digit_has_the_shape_and_kind_that_knobs_wants():
-    page = plotting.map_and_digit(torch.rand(30, 30), torch.zeros(2), torch.zeros(784), 0.1)
-    assert page.shape == (30, 64, 3) and page.dtype == np.uint8
-    assert (page[:, 34:] == 255).all()  # an empty image is paper

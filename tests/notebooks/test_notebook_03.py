@@ -1,17 +1,10 @@
 """What notebook 03 shows does what the package does, and its widget tells the truth."""
 
-import math
-
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import nbformat
 import pytest
 import torch
-from helpers.shown import NOTEBOOKS, shown
-from torch.distributions import Normal
+from helpers.shown import NOTEBOOKS, assert_twins, shown
 
 from course_utils import distributions, models, objectives, plotting
 from course_utils.session import PLOT_STYLE
@@ -48,8 +41,7 @@ def test_shown_and_package_agree_in_value_and_gradient(page, name, scale):
         value = function(*inputs)
         value.sum().backward()
         results.append([value, *(t.grad for t in inputs)])
-    for ours, theirs in zip(*results, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
+    assert_twins(*results)
 
 
 @pytest.mark.parametrize("scale", EXTREMES)
@@ -69,8 +61,7 @@ def test_shown_bound_and_its_twin_agree(page, likelihood, scale):
         bound.mean().backward()
         results.append([log_w, bound, *(p.grad.clone() for p in model.parameters())])
     assert results[0][0].shape == (4, 6) and results[0][1].shape == (6,)
-    for ours, theirs in zip(*results, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
+    assert_twins(*results)
 
 
 # --- the page by itself ---
@@ -185,90 +176,3 @@ def test_a_knob_out_of_order_is_told(live, monkeypatch):
     monkeypatch.setattr(plotting, "bound_and_gap", broken)
     with pytest.raises(RuntimeError, match="no picture"):
         explorer.sliders["mu"].value = 2.0
-
-
-# --- the figures ---
-
-Z = torch.linspace(-3, 3, 61)
-BELL = Normal(0.0, 1.0).log_prob(Z).exp()
-FIGURES = {
-    "stacked_bars": lambda: plotting.stacked_bars(
-        {"a": (1, 0.5), "b": (1, 0)}, ["u", "v"], "bits"
-    ),
-    "jensen_picture": lambda: plotting.jensen_picture(Z[-4:], torch.full((4,), 0.25)),
-    "derivations": lambda: plotting.derivations({"A": {"q": [1, 1]}, "B": {"q": [1, 0, 0]}}),
-    "mixture_density": lambda: plotting.mixture_density(Z, torch.stack([BELL, BELL]), BELL, BELL),
-    "bound_and_gap": lambda: plotting.bound_and_gap(Z, BELL, BELL, {"q": (BELL, -3.0, 2.0)}),
-    "sampled_bounds": lambda: plotting.sampled_bounds(
-        {"A": {1: Z, 5: Z / 2 + 0.5}, "B": {1: Z, 5: Z / 2 + 0.5}}, -2.0, -1.0
-    ),
-    "ascent_bars": lambda: plotting.ascent_bars({"A": [(-3, -2), (-2, -2), (-1.5, -1)]}),
-    "beta_chart": lambda: plotting.beta_chart({"a": 1.0, "b": 784.0, "c": 0.392}),
-    "one_q_or_many": lambda: plotting.one_q_or_many(Z, (Z, BELL), Z, {"line": (Z, BELL)}),
-}
-
-
-def drawn(name):
-    fig, axes = FIGURES[name]()
-    fig.canvas.draw()
-    return fig, [axes] if isinstance(axes, plt.Axes) else list(axes)
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_figures_are_labelled(name):
-    fig, axes = drawn(name)
-    assert axes == fig.axes
-    for ax in axes:
-        named_bars = any(text.get_text().isalpha() for text in ax.get_xticklabels())
-        assert ax.get_xlabel() or named_bars
-    named_rows = any(text.get_text().isalpha() for text in axes[0].get_yticklabels())
-    assert axes[0].get_ylabel() or named_rows
-
-
-def test_stacked_bars_end_at_the_sum():
-    _, (ax,) = drawn("stacked_bars")
-    ends = [patch.get_x() + patch.get_width() for patch in ax.patches]
-    assert ends == pytest.approx([1, 1, 1.5, 1])
-
-
-def test_bars_of_bound_and_gap_fill_log_px():
-    _, (curves, bars) = drawn("bound_and_gap")
-    bound, gap = bars.patches
-    assert bound.get_y() + bound.get_height() == pytest.approx(-3)
-    assert gap.get_y() + gap.get_height() == pytest.approx(-1)
-    assert {"q", "prior", "posterior"} <= {t.get_text() for t in curves.get_legend().get_texts()}
-    assert "-3.00" in [text.get_text() for text in bars.texts]
-
-
-def test_bound_and_gap_draws_on_the_figure_it_is_given():
-    fig, _ = drawn("bound_and_gap")
-    before = list(fig.axes)
-    again, axes = plotting.bound_and_gap(Z, BELL, BELL, {"new": (BELL / 2, -50.0, 49.0)}, fig=fig)
-    assert again is fig and fig.axes == axes == before
-    assert len(axes[1].patches) == 2  # one bar: nothing of the old q is left
-    assert axes[1].patches[0].get_height() == 0  # below the floor: a number without a bar
-    names = [text.get_text() for text in axes[0].get_legend().get_texts()]
-    assert sorted(names) == ["new", "posterior", "prior"]
-    assert [tick.get_text() for tick in axes[1].get_xticklabels()] == ["new"]
-
-
-def test_ascent_bars_name_their_steps_and_touch():
-    _, (ax,) = drawn("ascent_bars")
-    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["start", "E", "M"]
-    bound, gap = ax.patches[:3], ax.patches[3:]
-    assert [g.get_y() + g.get_height() for g in gap] == pytest.approx([-2, -2, -1])
-    assert [b.get_y() + b.get_height() for b in bound] == pytest.approx([-3, -2, -1.5])
-
-
-def test_beta_chart_writes_the_numbers():
-    _, (ax,) = drawn("beta_chart")
-    assert [text.get_text() for text in ax.texts] == ["1", "784", "0.392"]
-    assert math.isclose(ax.get_lines()[0].get_xdata()[0], 1) and ax.get_xscale() == "log"
-
-
-def test_sampled_bounds_mark_the_means_and_the_lines():
-    _, axes = drawn("sampled_bounds")
-    for ax in axes:
-        heights = sorted(float(line.get_ydata()[0]) for line in ax.get_lines())
-        assert heights == pytest.approx([-2, -1, 0, 0.5], abs=1e-6)
-        assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "5"]

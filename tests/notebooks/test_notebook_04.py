@@ -2,29 +2,21 @@
 
 import math
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from helpers.shown import shown
+from helpers.shown import assert_twins, shown
 from matplotlib.figure import Figure
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
-from course_utils import models, plotting
+from course_utils import models
 from course_utils.session import own_seed
 from course_utils.widgets import knobs
 
 EPS = torch.special.ndtri((torch.arange(9, dtype=torch.float64) + 0.5) / 9)
 
 
-@pytest.fixture(autouse=True)
-def double_precision():
-    """The page sets it, and figures must not stay open."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("float64")  # as on the page
 
 
 @pytest.fixture
@@ -44,8 +36,7 @@ def test_reparameterize_is_the_one_of_the_package(scale):
             z = function(mu, log_var)
             gradients = torch.autograd.grad(z.sum(), (mu, log_var))
         results.append([z, *gradients])
-    for page, package in zip(*results, strict=True):
-        torch.testing.assert_close(page, package, rtol=1e-6, atol=1e-6)
+    assert_twins(*results)
 
 
 def test_pathwise_gradients_of_single_draws(laboratory):
@@ -138,41 +129,3 @@ def test_each_knob_changes_the_picture_and_the_points_obey_the_identity(frozen, 
     np.testing.assert_array_equal(points[:, 0], (mu + std * EPS).numpy())
     np.testing.assert_array_equal(feet[:, 0], points[:, 0])
     np.testing.assert_array_equal(points[:, 1], EPS.numpy())  # never rolled again
-
-
-# --- figures -------------------------------------------------------------------------------------
-
-
-def test_repeated_intervals_mark_the_misses():
-    results = {"a": (torch.tensor([1.0, 3.0]), torch.tensor([0.2, 0.2]))}
-    fig, (ax,) = plotting.repeated_intervals(results, 1.0, "value")
-    colours = [line.lines[0].get_color() for line in ax.containers]
-    assert colours[1] == "black" != colours[0]
-    assert (ax.get_title(), ax.get_xlabel()) == ("a", "value")
-
-
-def test_theory_and_measured_match_by_colour():
-    x, at = torch.linspace(0, 1, 20), torch.tensor([0.2, 0.8])
-    fig, ax = plotting.theory_and_measured(
-        x, {"p": x**2, "level": 0.5}, {"p": (at, at**2, 0.1 * at)}, xlabel="x", ylabel="y"
-    )
-    curve, level = ax.lines[:2]
-    np.testing.assert_allclose(curve.get_ydata(), x**2)
-    np.testing.assert_allclose(level.get_ydata(), 0.5)
-    assert ax.containers[0].lines[0].get_color() == curve.get_color() != level.get_color()
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("x", "y")
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["p", "level"]
-
-
-def test_training_bands_show_the_median_and_keep_colours():
-    runs = torch.tensor([[1.0, 2.0], [3.0, 4.0], [9.0, 9.0]])
-    fig, ax = plotting.training_bands({"b": runs}, "nats", colours=["a", "b"])
-    np.testing.assert_allclose(ax.lines[0].get_ydata(), [3.0, 4.0])
-    assert ax.lines[0].get_color() == plotting.PALETTE[1]
-    assert ax.get_yscale() == "log" and ax.get_ylabel() == "nats"
-
-
-def test_histogram_and_line():
-    fig, ax = plotting.histogram_and_line(torch.linspace(0, 1, 500), 0.25, "value", "truth")
-    assert ax.get_xlabel() == "value" and ax.get_ylabel() == "draws"
-    assert "truth: 0.25" in [text.get_text() for text in ax.get_legend().get_texts()]

@@ -1,449 +1,18 @@
-"""The house style of the notebooks, as rules that can be run.
+"""The house style holds in every notebook, and every rule of it can complain.
 
-A rule is a function from a notebook to complaints, pairs (cell index or None, what is wrong). All
-rules are applied to every notebook; and every rule is shown a notebook that breaks it, because a
-rule that never complains is worth nothing.
+Every rule is shown a notebook that breaks it, because a rule that never complains is worth
+nothing.
 """
 
 import copy
 import json
-import math
 import re
-import statistics
-from pathlib import Path
 
-import nbformat
+import notebook_rules as rules
 import pytest
+from helpers.shown import NOTEBOOKS
 
-NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
-
-KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
-LANGUAGE_INFO = {"name": "python"}
-CLOSING = ["Summary", "Exercises", "References"]
-LARGEST = 2_500_000  # bytes
-TAGS = {
-    "nbval-ignore-output",  # differs by data, time or device
-    "raises-exception",  # fails on purpose
-    "exercise",  # a student writes here
-    "solution",  # left out of the student edition
-    "expected-result",  # what the student's answer should print or show
-    "instructor",  # for lecturers only
-    "hide-input",  # plumbing, folded away on the site
-}
-WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-
-# --- reading a notebook --------------------------------------------------------------------------
-
-
-def cells_of(nb, kind):
-    """(index, cell) of every cell of one kind, "code" or "markdown"."""
-    return [(i, cell) for i, cell in enumerate(nb["cells"]) if cell["cell_type"] == kind]
-
-
-def is_code(cell):
-    return cell["cell_type"] == "code"
-
-
-def code_lines(cell):
-    """The lines of a code cell that are not blank."""
-    return [line for line in cell["source"].splitlines() if line.strip()]
-
-
-def prose(cell):
-    """The source of a markdown cell without code, be it fenced or within a sentence."""
-    text = re.sub(r"^(```|~~~).*?^\1[^\n]*$", "", cell["source"], flags=re.DOTALL | re.MULTILINE)
-    return re.sub(r"`[^`\n]*`", "code", text)
-
-
-def words(cell):
-    """How many words of a markdown cell one reads: a formula in the sentence counts as one."""
-    text = re.sub(r"\$\$.*?\$\$", " ", prose(cell), flags=re.DOTALL)
-    text = re.sub(r"\$[^$]+\$", " formula ", text)
-    text = re.sub(r"\]\([^)]*\)", "] ", text)
-    text = re.sub(r"<[^>]+>", " ", text)
-    return len(re.findall(r"\w[\w'’.,-]*", text))
-
-
-def headings(nb):
-    """(index, level, text) of every heading."""
-    return [
-        (i, len(found[1]), found[2].strip().rstrip("#").strip())
-        for i, cell in cells_of(nb, "markdown")
-        for found in re.finditer(r"^(#{1,6})\s+(.+)$", prose(cell), flags=re.MULTILINE)
-    ]
-
-
-def in_closing(nb):
-    """Index of the cell where the closing sections begin; the number of cells if they never do."""
-    starts = [i for i, level, text in headings(nb) if level == 2 and text == CLOSING[0]]
-    return starts[-1] if starts else len(nb["cells"])
-
-
-def tags_of(cell):
-    return cell["metadata"].get("tags", [])
-
-
-def joined(text):
-    return "".join(text) if isinstance(text, list) else text
-
-
-def output_data(cell):
-    """(mime type, content) of all that a cell displays."""
-    return [
-        (mime, joined(content))
-        for output in cell["outputs"]
-        for mime, content in output.get("data", {}).items()
-    ]
-
-
-def output_texts(cell):
-    """Every text that a cell stored: streams, plain texts, HTML and tracebacks."""
-    streams = [joined(output["text"]) for output in cell["outputs"] if "text" in output]
-    shown = [content for mime, content in output_data(cell) if mime.startswith("text/")]
-    errors = [line for output in cell["outputs"] for line in output.get("traceback", [])]
-    return streams + shown + errors
-
-
-def shows_image(cell):
-    """Whether a code cell displays a picture."""
-    return any(
-        mime in ("image/png", "image/jpeg", "image/svg+xml", "image/gif")
-        or (mime == "text/html" and re.search(r"data:image/|<svg\b", content))
-        for mime, content in output_data(cell)
-    )
-
-
-# --- the rules -----------------------------------------------------------------------------------
-
-
-def format_version(nb):
-    """nbformat 4.5, every cell with an id of its own, valid by the schema."""
-    complaints = []
-    if (nb["nbformat"], nb["nbformat_minor"]) != (4, 5):
-        complaints.append((None, f"format {nb['nbformat']}.{nb['nbformat_minor']}, not 4.5"))
-    seen = set()
-    for i, cell in enumerate(nb["cells"]):
-        if "id" not in cell:
-            complaints.append((i, "no cell id"))
-        elif cell["id"] in seen:
-            complaints.append((i, f"the cell id {cell['id']!r} occurs twice"))
-        seen.add(cell.get("id"))
-    if not complaints:
-        try:
-            nbformat.validate(nbformat.from_dict(nb))
-        except nbformat.ValidationError as error:
-            complaints.append((None, f"not valid: {error.message}"))
-    return complaints
-
-
-def title_and_sections(nb):
-    """One H1, in the first cell; below it H2s."""
-    found = headings(nb)
-    titles = [i for i, level, _ in found if level == 1]
-    complaints = [(i, "a second title (H1)") for i in titles[1:]]
-    if not titles or titles[0] != 0:
-        complaints.append((0, "the first cell holds no title (H1)"))
-    if not any(level == 2 and text not in CLOSING for _, level, text in found):
-        complaints.append((None, "no section (H2) before the closing ones"))
-    return complaints
-
-
-def closing_sections(nb):
-    """The last three H2s are Summary, Exercises, References."""
-    sections = [text for _, level, text in headings(nb) if level == 2]
-    if sections[-3:] == CLOSING:
-        return []
-    return [(None, f"the last sections are {sections[-3:]}, not {CLOSING}")]
-
-
-def executed_in_order(nb):
-    """Execution counts 1..n; no empty code cell."""
-    return [
-        (i, f"execution count {cell['execution_count']}, not {expected}")
-        for expected, (i, cell) in enumerate(cells_of(nb, "code"), start=1)
-        if cell["execution_count"] != expected
-    ] + [(i, "an empty code cell") for i, cell in cells_of(nb, "code") if not code_lines(cell)]
-
-
-def neutral_metadata(nb):
-    """Kernel `python3`, language `python`, no versions; no times in the cells."""
-    complaints = []
-    for name, expected in [("kernelspec", KERNELSPEC), ("language_info", LANGUAGE_INFO)]:
-        if nb["metadata"].get(name) != expected:
-            complaints.append((None, f"{name} is {nb['metadata'].get(name)}, not {expected}"))
-    return complaints + [
-        (i, f"metadata {name!r}, which changes with every run")
-        for i, cell in enumerate(nb["cells"])
-        for name in ("execution", "ExecuteTime")
-        if name in cell["metadata"]
-    ]
-
-
-def prose_to_code(nb):
-    """Between 1.0 and 1.8 markdown cells for each code cell."""
-    prose_cells, code_cells = len(cells_of(nb, "markdown")), len(cells_of(nb, "code"))
-    ratio = prose_cells / max(code_cells, 1)
-    if 1.0 <= ratio <= 1.8:
-        return []
-    return [(None, f"{prose_cells} markdown to {code_cells} code cells: {ratio:.2f}, not 1.0-1.8")]
-
-
-def length_of_prose(nb):
-    """The median markdown cell has 20 to 65 words."""
-    median = statistics.median([words(cell) for _, cell in cells_of(nb, "markdown")] or [0])
-    return [] if 20 <= median <= 65 else [(None, f"median markdown cell of {median} words")]
-
-
-def length_of_code(nb):
-    """Lines of code, blank ones aside: median at most 8, nine cells in ten 20, every cell 40."""
-    lengths = {i: len(code_lines(cell)) for i, cell in cells_of(nb, "code")}
-    if not lengths:
-        return [(None, "no code")]
-    complaints = [(i, f"{n} lines of code, over 40") for i, n in lengths.items() if n > 40]
-    ordered = sorted(lengths.values())
-    median, ninth = statistics.median(ordered), ordered[math.ceil(0.9 * len(ordered)) - 1]
-    if median > 8:
-        complaints.append((None, f"median code cell of {median} lines, over 8"))
-    if ninth > 20:
-        complaints.append((None, f"90th percentile of the code cells {ninth} lines, over 20"))
-    return complaints
-
-
-def code_in_a_row(nb):
-    """Never more than two code cells in a row."""
-    kinds = [is_code(cell) for cell in nb["cells"]]
-    return [
-        (i, "the third code cell in a row")
-        for i in range(2, len(kinds))
-        if all(kinds[i - 2 : i + 1])
-    ]
-
-
-def line_length(nb):
-    """No line of code over 99 characters."""
-    return [
-        (i, f"a line of {len(line)} characters: {line[:40]}...")
-        for i, cell in cells_of(nb, "code")
-        for line in cell["source"].splitlines()
-        if len(line) > 99
-    ]
-
-
-def set_up(nb):
-    """The first code cell holds REPOSITORY; setup() by the second; neither over 12 lines."""
-    first_two = cells_of(nb, "code")[:2]
-    if not first_two or not re.search(r"^REPOSITORY = ", first_two[0][1]["source"], re.MULTILINE):
-        return [(None, "the first code cell does not set REPOSITORY")]
-    complaints = [
-        (i, f"set-up of {len(code_lines(cell))} lines, over 12")
-        for i, cell in first_two
-        if len(code_lines(cell)) > 12
-    ]
-    if not any(re.search(r"\bsetup\(", cell["source"]) for _, cell in first_two):
-        complaints.append((None, "no setup() in the first two code cells"))
-    return complaints
-
-
-BANNED = {
-    r"^\s*%%?time(it)?\b": "a timing magic",
-    r";\s*(#.*)?$": "a trailing semicolon",
-    r"\bclear_output\b": "clear_output",
-    r"^\s*from\s+\S+\s+import\s+\*": "a star import",
-    r"^\s*import\s+tqdm\b(?!\.auto)": "tqdm not from tqdm.auto",
-    r"^\s*from\s+tqdm(\.(?!auto\b)\w+)?\s+import": "tqdm not from tqdm.auto",
-    r"\.cuda\(": ".cuda()",
-    r"#\s*NBVAL_": "an NBVAL comment, where a tag belongs",
-}
-FOLDERS = "root|home|Users|tmp|work|content|mnt|media|opt|usr|var|private"
-PATH = rf"(?<![\w.:/~-])(/({FOLDERS})/|[A-Z]:\\+(Users|Windows|Program))"
-
-
-def banned_code(nb):
-    """What breaks a comparison of outputs, a machine without CUDA, or a reader's understanding."""
-    return [
-        (i, f"{what}: {line.strip()[:60]}")
-        for i, cell in cells_of(nb, "code")
-        for line in cell["source"].splitlines()
-        for pattern, what in BANNED.items()
-        if re.search(pattern, line)
-    ]
-
-
-def absolute_paths(nb):
-    """No path of one machine, neither in a cell nor in what it printed."""
-    return [
-        (i, f"the absolute path {text[max(found.start() - 10, 0) : found.end() + 30]!r}")
-        for i, cell in enumerate(nb["cells"])
-        for text in [cell["source"], *(output_texts(cell) if is_code(cell) else [])]
-        for found in re.finditer(PATH, text)
-    ]
-
-
-def alternative_text(nb):
-    """Images in markdown say in words what they show."""
-    complaints = []
-    for i, cell in cells_of(nb, "markdown"):
-        text = prose(cell)
-        missing = len(re.findall(r"!\[\s*\]", text))
-        for tag in re.findall(r"<img\b[^>]*>", text):
-            missing += not re.search(r"""\balt\s*=\s*["'][^"']""", tag)
-        if missing:
-            complaints.append((i, "an image without alternative text"))
-    return complaints
-
-
-def errors(nb):
-    """An error is stored exactly where the tag `raises-exception` promises one."""
-    complaints = []
-    for i, cell in cells_of(nb, "code"):
-        stored = any(output["output_type"] == "error" for output in cell["outputs"])
-        promised = "raises-exception" in tags_of(cell)
-        if stored and not promised:
-            complaints.append((i, "a stored error without the tag raises-exception"))
-        if promised and not stored:
-            complaints.append((i, "the tag raises-exception, and no error"))
-    return complaints
-
-
-def known_tags(nb):
-    """Only tags that somebody reads, and never one that skips a cell."""
-    return [
-        (
-            i,
-            f"the tag {tag!r}"
-            + (" hides a cell from the tests" if "skip" in tag else " is unknown"),
-        )
-        for i, cell in enumerate(nb["cells"])
-        for tag in tags_of(cell)
-        if tag not in TAGS
-    ]
-
-
-def what_to_see(nb):
-    """After every picture, within two cells, a sentence that starts with **What to see**."""
-    complaints = []
-    for i, cell in cells_of(nb, "code"):
-        following = nb["cells"][i + 1 : i + 3]
-        if shows_image(cell) and not any(
-            not is_code(later) and "**What to see" in later["source"] for later in following
-        ):
-            complaints.append((i, 'a picture without "**What to see" in the next two cells'))
-    return complaints
-
-
-def equation_then_code(nb):
-    """A displayed equation is followed by code within two cells, but for start and end."""
-    code = [i for i, _ in cells_of(nb, "code")]
-    start, end = code[0] if code else 0, in_closing(nb)
-    return [
-        (i, "a displayed equation without code in the next two cells")
-        for i, cell in cells_of(nb, "markdown")
-        if start < i < end
-        and re.search(r"\$\$|\\begin\{(equation|align)|\\\[", prose(cell))
-        and not any(is_code(later) for later in nb["cells"][i + 1 : i + 3])
-    ]
-
-
-def no_addresses(nb):
-    """No output shows a memory address, such as the generator that a seeding call returns."""
-    return [
-        (i, f"a memory address in the output: {found[0]}")
-        for i, cell in cells_of(nb, "code")
-        for text in output_texts(cell)
-        for found in [re.search(r"\S{0,40} at 0x[0-9a-fA-F]{6,}", text)]
-        if found
-    ]
-
-
-def no_standard_error(nb):
-    """No stored warning and no progress bar drawn as text."""
-    return [
-        (i, f"stored on stderr: {joined(output['text'])[:60]!r}")
-        for i, cell in cells_of(nb, "code")
-        for output in cell["outputs"]
-        if output["output_type"] == "stream" and output["name"] == "stderr"
-    ]
-
-
-NETWORK = "|".join(
-    [
-        r"<(script|link|iframe|img|video|audio)\b[^>]*\b(src|href)\s*=\s*[\"']?(https?:)?//",
-        r"\bimport\b[^;\n]*[\"']https?://",
-        r"@import\s+(url\()?[\"']?https?:",
-        r"\brequire\.config",
-    ]
-)
-
-
-def no_network(nb):
-    """Outputs bring along all that they show; none runs a script of its own accord."""
-    return [
-        (i, f"an output of type {mime} that reaches for the network or runs a script")
-        for i, cell in cells_of(nb, "code")
-        for mime, content in output_data(cell)
-        if mime == "application/javascript"
-        or (mime in ("text/html", "image/svg+xml") and re.search(NETWORK, content))
-    ]
-
-
-def widget_state(nb):
-    """Every widget that is shown has its state stored, for readers without a kernel."""
-    state = nb["metadata"].get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
-    return [
-        (i, "a widget whose state is not stored")
-        for i, cell in cells_of(nb, "code")
-        for output in cell["outputs"]
-        if WIDGET_VIEW in output.get("data", {})
-        and output["data"][WIDGET_VIEW]["model_id"] not in state
-    ]
-
-
-RULES = [
-    format_version,
-    title_and_sections,
-    closing_sections,
-    executed_in_order,
-    neutral_metadata,
-    prose_to_code,
-    length_of_prose,
-    length_of_code,
-    code_in_a_row,
-    line_length,
-    set_up,
-    banned_code,
-    absolute_paths,
-    alternative_text,
-    errors,
-    known_tags,
-    what_to_see,
-    equation_then_code,
-    no_addresses,
-    no_standard_error,
-    no_network,
-    widget_state,
-]
-
-
-def too_large(size):
-    """Complaints about the size of a file, in bytes."""
-    return [(None, f"{size / 1e6:.2f} MB, over 2.5 MB")] if size >= LARGEST else []
-
-
-def different_first_cells(notebooks):
-    """Names of the notebooks whose first code cell is not that of the first notebook."""
-    first = {name: cells_of(nb, "code")[0][1]["source"] for name, nb in notebooks.items()}
-    expected = next(iter(first.values()), None)
-    return [name for name, source in first.items() if source != expected]
-
-
-def report(name, complaints):
-    """Complaints as lines that name the notebook and the cell."""
-    return "\n".join(
-        f"{name}, {'whole' if i is None else f'cell {i}'}: {what}" for i, what in complaints
-    )
-
 
 # --- the notebooks -------------------------------------------------------------------------------
 
@@ -452,7 +21,7 @@ def read(path):
     """A notebook as plain dictionaries, its cells' sources as strings."""
     nb = json.loads(path.read_text(encoding="utf-8"))
     for cell in nb["cells"]:
-        cell["source"] = joined(cell["source"])
+        cell["source"] = rules.joined(cell["source"])
     return nb
 
 
@@ -462,21 +31,21 @@ def test_there_are_notebooks():
     assert not misnamed
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_notebook(path, rule):
     complaints = rule(read(path))
-    assert not complaints, f"{rule.__doc__}\n{report(path.name, complaints)}"
+    assert not complaints, f"{rule.__doc__}\n{rules.report(path.name, complaints)}"
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_size(path):
-    complaints = too_large(path.stat().st_size)
-    assert not complaints, report(path.name, complaints)
+    complaints = rules.too_large(path.stat().st_size)
+    assert not complaints, rules.report(path.name, complaints)
 
 
 def test_first_code_cell_is_the_same_everywhere():
-    different = different_first_cells({path.name: read(path) for path in PATHS})
+    different = rules.different_first_cells({path.name: read(path) for path in PATHS})
     assert not different, (
         f"the first code cell differs from that of {PATHS[0].name} in: {different}"
     )
@@ -512,14 +81,14 @@ def display(mime, content):
 
 ERROR = {"output_type": "error", "ename": "ValueError", "evalue": "no", "traceback": ["no"]}
 PICTURE = display("image/png", "iVBORw0KGgo=")
-VIEW = display(WIDGET_VIEW, {"model_id": "abc", "version_major": 2, "version_minor": 0})
+VIEW = display(rules.WIDGET_VIEW, {"model_id": "abc", "version_major": 2, "version_minor": 0})
 
 
 def number(nb):
     """Give every cell an id and every code cell its count."""
     for i, cell in enumerate(nb["cells"]):
         cell["id"] = f"cell-{i}"
-    for count, (_, cell) in enumerate(cells_of(nb, "code"), start=1):
+    for count, (_, cell) in enumerate(rules.cells_of(nb, "code"), start=1):
         cell["execution_count"] = count
     return nb
 
@@ -530,9 +99,9 @@ def good():
         "nbformat": 4,
         "nbformat_minor": 5,
         "metadata": {
-            "kernelspec": dict(KERNELSPEC),
-            "language_info": dict(LANGUAGE_INFO),
-            "widgets": {WIDGET_STATE: {"state": {"abc": {}}}},
+            "kernelspec": dict(rules.KERNELSPEC),
+            "language_info": dict(rules.LANGUAGE_INFO),
+            "widgets": {rules.WIDGET_STATE: {"state": {"abc": {}}}},
         },
         "cells": [
             markdown("# A title\n\n" + SENTENCES + "\n\n$$a = b$$"),
@@ -579,119 +148,119 @@ def output_breaks(rule, **outputs):
         )
 
 
-@breaks(format_version)
+@breaks(rules.format_version)
 def old_format(nb):
     nb["nbformat_minor"] = 4
 
 
-@breaks(format_version)
+@breaks(rules.format_version)
 def one_id_twice(nb):
     nb["cells"][3]["id"] = nb["cells"][2]["id"]
 
 
-@breaks(format_version)
+@breaks(rules.format_version)
 def no_id(nb):
     del nb["cells"][3]["id"]
 
 
-@breaks(format_version)
+@breaks(rules.format_version)
 def against_the_schema(nb):
     del nb["cells"][4]["outputs"]
 
 
-source_breaks(title_and_sections, 0, no_title="A title", title_in_code="```\n# A title\n```")
-source_breaks(title_and_sections, 3, two_titles="# Another title", no_sections="nothing")
-source_breaks(closing_sections, 9, renamed="## In short")
-source_breaks(closing_sections, 11, one_more="## References\n\n## Thanks")
+source_breaks(rules.title_and_sections, 0, no_title="A title", title_in_code="```\n# A title\n```")
+source_breaks(rules.title_and_sections, 3, two_titles="# Another title", no_sections="nothing")
+source_breaks(rules.closing_sections, 9, renamed="## In short")
+source_breaks(rules.closing_sections, 11, one_more="## References\n\n## Thanks")
 
 
-@breaks(closing_sections)
+@breaks(rules.closing_sections)
 def other_order(nb):
     nb["cells"][9], nb["cells"][10] = nb["cells"][10], nb["cells"][9]
 
 
-@breaks(executed_in_order)
+@breaks(rules.executed_in_order)
 def never_executed(nb):
     nb["cells"][4]["execution_count"] = None
 
 
-@breaks(executed_in_order)
+@breaks(rules.executed_in_order)
 def executed_twice(nb):
-    for count, (_, cell) in enumerate(cells_of(nb, "code"), start=7):
+    for count, (_, cell) in enumerate(rules.cells_of(nb, "code"), start=7):
         cell["execution_count"] = count
 
 
-source_breaks(executed_in_order, 4, empty_cell="\n")
+source_breaks(rules.executed_in_order, 4, empty_cell="\n")
 
 
-@breaks(neutral_metadata)
+@breaks(rules.neutral_metadata)
 def kernel_of_one_machine(nb):
     nb["metadata"]["kernelspec"]["display_name"] = "my venv"
 
 
-@breaks(neutral_metadata)
+@breaks(rules.neutral_metadata)
 def version_of_one_machine(nb):
     nb["metadata"]["language_info"]["version"] = "3.11.7"
 
 
-@breaks(neutral_metadata)
+@breaks(rules.neutral_metadata)
 def times_of_one_run(nb):
     nb["cells"][4]["metadata"]["execution"] = {"iopub.status.busy": "2026-01-01T00:00:00Z"}
 
 
-@breaks(prose_to_code)
+@breaks(rules.prose_to_code)
 def all_prose(nb):
     nb["cells"] += [markdown(SENTENCES) for _ in range(5)]
 
 
-@breaks(prose_to_code)
+@breaks(rules.prose_to_code)
 def all_code(nb):
     nb["cells"] += [code("x") for _ in range(5)]
 
 
-@breaks(length_of_prose)
+@breaks(rules.length_of_prose)
 def long_prose(nb):
-    for _, cell in cells_of(nb, "markdown"):
+    for _, cell in rules.cells_of(nb, "markdown"):
         cell["source"] += SENTENCES * 3
 
 
-@breaks(length_of_prose)
+@breaks(rules.length_of_prose)
 def short_prose(nb):
-    for _, cell in cells_of(nb, "markdown"):
+    for _, cell in rules.cells_of(nb, "markdown"):
         cell["source"] = cell["source"][:30]
 
 
-@breaks(length_of_code)
+@breaks(rules.length_of_code)
 def one_endless_cell(nb):
     nb["cells"][4]["source"] = "x = 1\n" * 41
 
 
-@breaks(length_of_code)
+@breaks(rules.length_of_code)
 def long_median(nb):
-    for _, cell in cells_of(nb, "code"):
+    for _, cell in rules.cells_of(nb, "code"):
         cell["source"] = "x = 1\n" * 9
 
 
-@breaks(length_of_code)
+@breaks(rules.length_of_code)
 def long_ninth(nb):
     nb["cells"][4]["source"] = "x = 1\n" * 21
 
 
-@breaks(length_of_code)
+@breaks(rules.length_of_code)
 def no_code(nb):
-    nb["cells"] = [cell for cell in nb["cells"] if not is_code(cell)]
+    nb["cells"] = [cell for cell in nb["cells"] if not rules.is_code(cell)]
 
 
-@breaks(code_in_a_row)
+@breaks(rules.code_in_a_row)
 def three_in_a_row(nb):
     nb["cells"].insert(1, code("x"))
 
 
-source_breaks(line_length, 4, long_line="x = " + "1" * 96)
-source_breaks(set_up, 1, no_repository="pass", long_install="REPOSITORY = ''\n" * 13)
-source_breaks(set_up, 2, no_setup="device = 'cpu'", long_setup="setup()\n" * 13)
+source_breaks(rules.line_length, 4, long_line="x = " + "1" * 96)
+source_breaks(rules.set_up, 1, no_repository="pass", long_install="REPOSITORY = ''\n" * 13)
+source_breaks(rules.set_up, 2, no_setup="device = 'cpu'", long_setup="setup()\n" * 13)
 source_breaks(
-    banned_code,
+    rules.banned_code,
     4,
     cell_time="%%time\nx = 1",
     line_time="  %time f()",
@@ -709,59 +278,59 @@ source_breaks(
 # Put together here, so that this file itself names no folder of one machine.
 HOME = "/".join(["", "home", "somebody", "data"])
 source_breaks(
-    absolute_paths,
+    rules.absolute_paths,
     4,
     path_in_code=f"open('{HOME}')",
     windows_path="open(r'C:" + "\\Users\\somebody')",
 )
-source_breaks(absolute_paths, 3, path_in_prose=f"Put the data in {HOME}.")
-output_breaks(absolute_paths, path_in_output=stream(f"saved {HOME}"))
+source_breaks(rules.absolute_paths, 3, path_in_prose=f"Put the data in {HOME}.")
+output_breaks(rules.absolute_paths, path_in_output=stream(f"saved {HOME}"))
 source_breaks(
-    alternative_text,
+    rules.alternative_text,
     5,
     no_text="![](cat.png)",
     html="<img src='cat.png'>",
     html_empty='<img alt="" src="cat.png">',
 )
-output_breaks(errors, untagged_error=ERROR)
+output_breaks(rules.errors, untagged_error=ERROR)
 
 
-@breaks(errors)
+@breaks(rules.errors)
 def promised_error(nb):
     nb["cells"][8]["outputs"] = []
 
 
-@breaks(known_tags)
+@breaks(rules.known_tags)
 def skipped(nb):
     nb["cells"][4]["metadata"]["tags"] = ["nbval-skip"]
 
 
-@breaks(known_tags)
+@breaks(rules.known_tags)
 def misspelt(nb):
     nb["cells"][4]["metadata"]["tags"] = ["nbval-ignore-outputs"]
 
 
 output_breaks(
-    what_to_see,
+    rules.what_to_see,
     png=PICTURE,
     svg=display("image/svg+xml", "<svg></svg>"),
     picture_in_html=display("text/html", "<img src='data:image/png;base64,AAAA'>"),
 )
 
 
-@breaks(what_to_see)
+@breaks(rules.what_to_see)
 def too_late(nb):
     nb["cells"][7]["source"] = SENTENCES
     nb["cells"].insert(9, markdown("**What to see.** " + SENTENCES))
 
 
-@breaks(equation_then_code)
+@breaks(rules.equation_then_code)
 def equation_then_prose(nb):
     nb["cells"][4:4] = [markdown(SENTENCES), markdown(SENTENCES)]
 
 
 output_breaks(
-    no_addresses,
+    rules.no_addresses,
     seed_as_output={
         "output_type": "execute_result",
         "metadata": {},
@@ -770,9 +339,9 @@ output_breaks(
     },
     printed=stream("<object object at 0x7f25c4b2d0>"),
 )
-output_breaks(no_standard_error, warning=stream("UserWarning: beware", name="stderr"))
+output_breaks(rules.no_standard_error, warning=stream("UserWarning: beware", name="stderr"))
 output_breaks(
-    no_network,
+    rules.no_network,
     script=display("text/html", "<script src='https://example.org/a.js'></script>"),
     script_without_protocol=display("text/html", '<script src="//example.org/a.js"></script>'),
     style=display("text/html", "<link rel=stylesheet href=https://example.org/a.css>"),
@@ -780,11 +349,12 @@ output_breaks(
     javascript=display("application/javascript", "alert(1)"),
 )
 output_breaks(
-    widget_state, forgotten_widget=display(WIDGET_VIEW, {"model_id": "xyz", "version_major": 2})
+    rules.widget_state,
+    forgotten_widget=display(rules.WIDGET_VIEW, {"model_id": "xyz", "version_major": 2}),
 )
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)
 def test_a_good_notebook_passes(rule):
     assert not rule(good())
 
@@ -797,7 +367,7 @@ def test_a_good_notebook_passes(rule):
 def test_a_bad_notebook_is_caught(rule, change):
     nb = copy.deepcopy(good())
     change(nb)
-    if rule not in (format_version, executed_in_order):
+    if rule not in (rules.format_version, rules.executed_in_order):
         number(nb)  # what was inserted or moved shall not look unexecuted
     complaints = rule(nb)
     assert complaints
@@ -807,22 +377,22 @@ def test_a_bad_notebook_is_caught(rule, change):
 
 
 def test_every_rule_is_shown_a_bad_notebook():
-    assert {rule for rule, _, _ in BAD} == set(RULES)
+    assert {rule for rule, _, _ in BAD} == set(rules.RULES)
 
 
 def test_complaints_name_notebook_and_cell():
-    assert report("05.ipynb", [(3, "no"), (None, "never")]) == (
+    assert rules.report("05.ipynb", [(3, "no"), (None, "never")]) == (
         "05.ipynb, cell 3: no\n05.ipynb, whole: never"
     )
 
 
 def test_large_files_are_caught():
-    assert too_large(LARGEST)
-    assert not too_large(LARGEST - 1)
+    assert rules.too_large(rules.LARGEST)
+    assert not rules.too_large(rules.LARGEST - 1)
 
 
 def test_different_first_cells_are_caught():
     other = good()
     other["cells"][1]["source"] = "REPOSITORY = 'elsewhere'"
-    assert different_first_cells({"a": good(), "b": other, "c": good()}) == ["b"]
-    assert not different_first_cells({"a": good(), "c": good()})
+    assert rules.different_first_cells({"a": good(), "b": other, "c": good()}) == ["b"]
+    assert not rules.different_first_cells({"a": good(), "c": good()})
