@@ -104,7 +104,7 @@ def short(path: Path) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Why a file could not be read, written or fetched, in a few words."""
+    """Why a file could not be read, written or fetched, in at most 120 letters."""
     if isinstance(error, HTTPError):
         return f"HTTP {error.code}"
     cause = getattr(error, "reason", error)  # urllib wraps the error that matters

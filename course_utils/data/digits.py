@@ -123,19 +123,25 @@ def _tell(title: str, data: ImageData, where: str, notes: list[str]) -> None:
 
 
 def scaled(pixels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Pixels of any shape as floats: uint8 is scaled to [0, 1], floats keep their values.
+    """Pixels as floats: uint8 is scaled to [0, 1], floats keep their values. Nothing is checked.
 
-    May share memory with `pixels` when they are of that type already.
+    Args:
+        pixels: of any shape, uint8 or floats, on any device.
+        dtype: of the result, a floating-point type.
+    Returns:
+        The same shape on the same device; `pixels` themselves when they are of that type already.
     """
     x = pixels.to(dtype)
     return x.div_(255) if pixels.dtype == torch.uint8 else x
 
 
 def as_float(images: Tensor) -> Tensor:
-    """Images (N, 28, 28) or (N, D), uint8 or floats in [0, 1], as float32 (N, D) in [0, 1].
+    """Images as rows of pixels that a model reads, checked.
 
-    May share memory with `images` when they are float32 already.
-
+    Args:
+        images: (N, 28, 28) or (N, D), uint8 or floats in [0, 1].
+    Returns:
+        float32 (N, D) in [0, 1]; shares memory with `images` when they are float32 already.
     Raises:
         ValueError: for another dtype, values outside [0, 1], or a single image without N.
     """
@@ -156,7 +162,7 @@ def as_float(images: Tensor) -> Tensor:
 
 
 def binarize(images: Tensor, seed: int = 0) -> Tensor:
-    """Black-and-white images (N, D), float32: each pixel is 1 with probability its grey value.
+    """Black-and-white images: each pixel is 1 with probability its grey value.
 
     Its own generator draws, on the CPU: the result depends on `images` and `seed` alone, not on
     the device, and no other random stream moves.
@@ -164,6 +170,8 @@ def binarize(images: Tensor, seed: int = 0) -> Tensor:
     Args:
         images: (N, 28, 28) or (N, D), uint8 or floats in [0, 1].
         seed: seed of the draw.
+    Returns:
+        float32 (N, D) of zeros and ones, on the device of `images`.
     Raises:
         ValueError: as `as_float`.
     """

@@ -8,6 +8,10 @@ from course_utils.files import results_root
 def load_result(name: str) -> dict:
     """A measurement recorded in `data/results/NAME.json`: figures, machine, date, command, seed.
 
+    Args:
+        name: of the record; CONTRIBUTING.md says how one is made.
+    Returns:
+        What the file holds; its keys and units are each record's own.
     Raises:
         FileNotFoundError: when there is no such record; names those that there are.
     """

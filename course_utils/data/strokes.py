@@ -37,7 +37,8 @@ def draw_paths(paths: Tensor, thickness: Tensor) -> Tensor:
         thickness: (B,), diameter of the pen in pixels.
 
     Returns:
-        uint8 (B, 28, 28), 255 is full ink. An image does not depend on the rest of the batch.
+        uint8 (B, 28, 28), 255 is full ink. An image does not depend on the rest of the batch, nor
+        on the processor.
 
     Raises:
         ValueError: if the shapes are not those above.
@@ -209,9 +210,13 @@ def sample_factors(
 ) -> dict[str, Tensor]:
     """Draw n independent values of each factor from its prior.
 
-    The priors are normal distributions with the means and standard deviations in `priors`
-    (FACTORS or FACE_FACTORS), cut off at two standard deviations: the thickness of a digit, say,
-    lies between 1.4 and 3.8 pixels.
+    The priors are normal distributions, cut off at two standard deviations: the thickness of a
+    digit, say, lies between 1.4 and 3.8 pixels.
+
+    Args:
+        n: number of values of each factor.
+        seed: of the draws; a seed's factors are those of `digits` and `faces` with that seed.
+        priors: mean and standard deviation of each factor: FACTORS or FACE_FACTORS.
 
     Returns:
         float32 (n,) for each factor in `priors`, in the units of `draw_digits` or `draw_faces`.

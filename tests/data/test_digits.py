@@ -182,7 +182,6 @@ def test_a_fingerprint_changes_with_what_is_drawn_only(monkeypatch):
     expected = {draw: fingerprint(draw) for draw in (strokes.digits, strokes.faces)}
     assert len({*expected.values()}) == 2
     assert all(re.fullmatch("[0-9a-f]{8}", name) for name in expected.values())
-    assert expected == {draw: fingerprint(draw) for draw in expected}
     share, glyph = strokes.GLYPHS[1][2]
     assert share == min(share for styles in strokes.GLYPHS.values() for share, _ in styles)
     ones = [*strokes.GLYPHS[1][:2], (share, glyph.replace("22 76", "22 77"))]

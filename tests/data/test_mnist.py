@@ -86,9 +86,11 @@ def test_mnist_that_cannot_be_had_names_three_ways(checkout, capsys):
 # --- Real MNIST ----------------------------------------------------------------------------------
 
 
-def test_names_and_checksums_are_those_of_torchvision():
+def test_names_checksums_and_mirrors_are_those_of_torchvision(monkeypatch):
+    monkeypatch.undo()  # the real one
     from torchvision.datasets import MNIST
 
+    assert len(MNIST.mirrors) >= 1 and all(url.endswith("/") for url in MNIST.mirrors)
     assert [(f"{file.name}.gz", file.gz_md5) for file in mnist.FILES] == MNIST.resources
 
 
