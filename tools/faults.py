@@ -165,9 +165,6 @@ class Tests:
         _, reports = run_tests(checkout, [], "--collect-only")
         self.marks = {r["test"]: set(r["marks"]) for r in reports if r["state"] == "found"}
 
-    def costly(self, test: str) -> bool:
-        return bool(self.marks[test] & LATER)
-
     def executing(self, site: Site) -> list[str]:
         """The tests that execute the statement, or else anything of its file."""
         if site.file not in self.lines:
@@ -184,85 +181,92 @@ class Tests:
         return [test for test in self.marks if test in near]
 
     def around(self, site: Site, near: list[str]) -> list[str]:
-        """The other quick tests of the same files and of the room."""
+        """The tests of the same files and of the room."""
         files, room = {test.split("::")[0] for test in near}, room_of(site.file)
         for path in {Path(test.split("::")[0]) for test in self.marks}:
             if room in path.parts or path.stem.startswith(f"test_{room}"):
                 files.add(path.as_posix())
-        rest = [test for test in self.marks if test not in near and not self.costly(test)]
-        return [test for test in rest if test.split("::")[0] in files]
+        return [test for test in self.marks if test.split("::")[0] in files]
 
-    def varied(self, tests: list[str]) -> list[str]:
-        """The quickest of each function and file first."""
-        turn, order = Counter(), {}
-        for test in sorted(tests, key=lambda t: self.seconds.get(t, 0)):
-            file, function = test.split("::")[0], test.split("[")[0]
-            turn[function] += 1
-            turn[file, turn[function]] += 1
-            order[test] = turn[function], turn[file, turn[function]]
-        return sorted(order, key=order.get)
+    def rounds(self, site: Site, thorough: bool) -> list[list[str]]:
+        """What a fault meets: some tests, then, if it survives, the others."""
+        near, around = self.executing(site), []
+        quick = varied([test for test in near if not self.marks[test] & LATER])
+        if thorough:
+            around = [test for test in self.around(site, near) if not self.marks[test] & LATER]
+            around += varied([test for test in near if self.marks[test] & LATER])[:LATEST]
+        return [quick[:FIRST], quick[FIRST:], [test for test in around if test not in quick]]
 
-    def that_pass(self, tests: list[str]) -> list[str]:
-        """Only a test that passes without a fault is of use; those not known yet are tried."""
-        new = [test for test in self.marks if test in set(tests) - self.tried]
+    def try_out(self, tests: set[str]) -> None:
+        """Runs the tests that are new without a fault: only those that pass are of use."""
+        new = [test for test in self.marks if test in tests - self.tried]
         self.tried |= set(new)
-        if new:
-            states, seconds = defaultdict(set), Counter()
-            for report in run_tests(self.checkout, new)[1]:
-                states[report["test"]].add(report["state"])
-                seconds[report["test"]] += report.get("seconds", 0)
-            good = [test for test in new if states[test] == {"found", "begun", "passed"}]
-            self.seconds |= {test: seconds[test] for test in good}
-            print(f"{len(new)} tests without a fault: {len(good)} pass", flush=True)
-            print(*(f"  of no use: {t} {states[t]}" for t in new if t not in good), sep="\n")
-        return [test for test in tests if test in self.seconds]
+        if not new:
+            return
+        states, seconds = defaultdict(set), Counter()
+        for report in run_tests(self.checkout, new)[1]:
+            states[report["test"]].add(report["state"])
+            seconds[report["test"]] += report.get("seconds", 0)
+        good = [test for test in new if states[test] == {"found", "begun", "passed"}]
+        self.seconds |= {test: seconds[test] for test in good}
+        lost = [f"  of no use: {test} {states[test]}" for test in new if test not in good]
+        print(f"{len(new)} tests without a fault: {len(good)} pass", *lost, sep="\n", flush=True)
 
 
-def try_on(site: Site, tests: Tests, batches: list[list[str]], patience: float) -> dict:
-    """Plants a fault in a fresh copy and runs batches of tests until one catches it."""
+def varied(tests: list[str]) -> list[str]:
+    """One test of each function first, of one file after the other."""
+    turn, order = Counter(), {}
+    for test in tests:
+        file, function = test.split("::")[0], test.split("[")[0]
+        turn[function] += 1
+        turn[file, turn[function]] += 1
+        order[test] = turn[function], turn[file, turn[function]]
+    return sorted(order, key=order.get)
+
+
+def try_on(site: Site, tests: Tests, batch: list[str], patience: float) -> dict:
+    """Plants a fault in a fresh copy and runs tests, the quickest first, until one catches it."""
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         place = Path(folder, "checkout")
         shutil.copytree(tests.checkout, place, symlinks=True)
         (place / site.file).write_bytes(planted((place / site.file).read_bytes(), site))
-        for batch in filter(None, batches):
-            batch = sorted(batch, key=lambda t: (t.split("::")[0], tests.seconds[t]))
-            seconds = patience + 10 * sum(tests.seconds[test] for test in batch)
-            code, reports = run_tests(place, batch, "-x", seconds=seconds)
-            if code != 0:
-                failed = [r["test"] for r in reports if r["state"] == "failed"]
-                begun = [r["test"] for r in reports if r["state"] == "begun"]
-                how = "out of time" if code is None else "failed" if failed else f"exit {code}"
-                return {"outcome": "caught", "by": (failed or begun[-1:] or [""])[0], "how": how}
-    return {"outcome": "survived", "by": "", "how": f"{sum(map(len, batches))} tests"}
+        total = Counter()
+        files = {test: test.split("::")[0] for test in batch}  # they have fixtures of their own
+        for test, file in files.items():
+            total[file] += tests.seconds[test]
+        batch = sorted(batch, key=lambda t: (total[files[t]], files[t], tests.seconds[t]))
+        seconds = patience + 10 * total.total()
+        code, reports = run_tests(place, batch, "-x", seconds=seconds)
+    if code == 0:
+        return {"outcome": "survived"}
+    failed = [r["test"] for r in reports if r["state"] == "failed"]
+    begun = [r["test"] for r in reports if r["state"] == "begun"]
+    how = "out of time" if code is None else "failed" if failed else f"exit {code}"
+    return {"outcome": "caught", "by": (failed or begun[-1:] or [""])[0], "how": how}
 
 
 def run(listed: list[dict], tests: Tests, patience: float, thorough: bool) -> Iterator[dict]:
-    """Plants each fault of a list; the results, those of survivors last if thorough."""
-    sites, present, survivors = sites_of(tests.checkout), [], []
+    """Plants each fault of a list, and those that survive once more in the next round."""
+    sites, left = sites_of(tests.checkout), []
     for fault in listed:
-        how, site = find(fault, sites, tests.checkout)
-        result = fault | {"found": how}
+        found, site = find(fault, sites, tests.checkout)
+        result = fault | {"found": found, "outcome": "not found"}
         if site:
-            result |= {"now": f"{site.file}:{site.line}", "planted": site.new}
-            present.append((result, site, tests.executing(site)))
+            now = {"now": f"{site.file}:{site.line}", "planted": site.new}
+            result |= {"outcome": "survived", "tests": 0} | now
+            left.append((result, site, tests.rounds(site, thorough)))
         else:
-            yield result | {"outcome": "not found", "nearest": nearest(fault, sites)}
-    tests.that_pass([t for *_, near in present for t in near if not tests.costly(t)])
-    for result, site, near in present:
-        quick = tests.varied(tests.that_pass([t for t in near if not tests.costly(t)]))
-        result |= try_on(site, tests, [quick[:FIRST], quick[FIRST:]], patience)
-        if thorough and result["outcome"] == "survived":
-            costly = tests.varied([t for t in near if tests.costly(t)])[:LATEST]
-            survivors.append((result, site, tests.around(site, near), costly))
-            print(f"     {line_of(result)}, more follow", flush=True)
-        else:
-            yield result
-    tests.that_pass([t for *_, around, costly in survivors for t in (*around, *costly)])
-    for result, site, *batches in survivors:
-        more = try_on(site, tests, [tests.that_pass(batch) for batch in batches], patience)
-        if more["outcome"] == "survived":
-            more["how"] = f"{result['how']} and {more['how']}"
-        yield result | more | {"thorough": True}
+            yield result | {"nearest": nearest(fault, sites)}
+    for number in range(3):
+        tests.try_out({test for *_, rounds in left for test in rounds[number]})
+        for result, site, rounds in left:
+            batch = [test for test in rounds[number] if test in tests.seconds]
+            if batch:
+                result |= try_on(site, tests, batch, patience)
+                result["tests"] += len(batch)
+            if batch or number == 0:
+                yield result
+        left = [(result, *more) for result, *more in left if result["outcome"] == "survived"]
 
 
 def nearest(fault: dict, sites: list[Site]) -> str:
@@ -286,7 +290,10 @@ def table(results: list[dict], kind: str) -> str:
 def line_of(result: dict) -> str:
     name = f"{result['id']} {result['outcome']:9} {result['room']}: {result['qualname'] or '-'}"
     change = f"{result['operator']}: {result['old']} -> {result['new']}"
-    return f"{name}: {change}  [{result.get('by', '')} {result.get('how', '')}]"
+    end = (
+        f"{result['by']} {result['how']}" if "by" in result else f"{result.get('tests', 0)} tests"
+    )
+    return f"{name}: {change}  [{end}]"
 
 
 def write(path: Path, entries: list[dict]) -> None:
@@ -307,17 +314,17 @@ def list_faults(options: argparse.Namespace) -> None:
 
 
 def run_faults(options: argparse.Namespace) -> list[dict]:
-    results, listed = [], read(options.run)
+    results, listed = {}, read(options.run)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         clean = Path(folder, "checkout")
         shutil.copytree(options.checkout, clean, ignore=shutil.ignore_patterns(*LEFT_OUT))
         preload(clean)
         tests = Tests(clean, options.coverage or options.checkout / ".coverage")
         for result in run(listed, tests, options.patience, options.thorough):
-            results = sorted([*results, result], key=lambda r: r["id"])
-            write(options.out or Path("faults.json"), results)
+            results[result["id"]] = result
+            write(options.out or Path("faults.json"), [*results.values()])
             print(f"{len(results)}/{len(listed)} {line_of(result)}", flush=True)
-    return results
+    return sorted(results.values(), key=lambda result: result["id"])
 
 
 def tell(results: list[dict], before: Path | None) -> None:

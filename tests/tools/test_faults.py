@@ -236,9 +236,9 @@ def test_caught_survived_endless_and_not_found(measured, tmp_path):
     results, printed = run_faults(entries, tmp_path, "--patience", "5")
     assert {name: (r["outcome"], r.get("by"), r.get("how")) for name, r in results.items()} == {
         "x * 2": ("caught", "tests/test_sums.py::test_add", "failed"),
-        "self.told(self.total, x)": ("survived", "", "1 tests"),
+        "self.told(self.total, x)": ("survived", None, None),
         "i += 1": ("caught", "tests/test_sums.py::test_count", "out of time"),
-        "x < 0 or not x": ("survived", "", "1 tests"),
+        "x < 0 or not x": ("survived", None, None),
         "lost": ("not found", None, None),
     }
     assert {path: path.read_bytes() for path in measured.rglob("*") if path.is_file()} == before
@@ -255,8 +255,8 @@ def test_survivors_meet_costly_tests_and_are_compared_with_an_earlier_run(measur
     faults.write(tmp_path / "earlier.json", earlier)
     arguments = ["--thorough", "--before", str(tmp_path / "earlier.json")]
     results, printed = run_faults(entries, tmp_path, *arguments)
-    assert {name: r["by"] for name, r in results.items()} == {
-        "self.told(self.total, x)": "",
+    assert {name: r.get("by") for name, r in results.items()} == {
+        "self.told(self.total, x)": None,
         "x < 0 or not x": "tests/test_sums.py::test_too_small",
     }
     _, lost = printed.split("caught before and not now")
