@@ -8,21 +8,7 @@ import torch
 from scipy import stats
 from sklearn.metrics import mutual_info_score
 
-from course_utils.objectives import (
-    iwae_bound,
-    log_likelihood,
-    mutual_information,
-    mutual_information_gap,
-)
-
-both_estimators = pytest.mark.parametrize("estimator", [iwae_bound, log_likelihood])
-
 from course_utils.disentanglement import mutual_information, mutual_information_gap
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    torch.manual_seed(0)
 
 
 def binned_gaussian_information(rho: float, bins: int) -> tuple[float, float]:
