@@ -45,6 +45,7 @@ def test_what_is_no_image_is_described(shape):
 def test_rows_are_named_and_of_one_length():
     _, ax = plotting.show_rows({"original": images(3), "decoded": images(3)})
     assert [label.get_text() for label in ax.get_yticklabels()] == ["original", "decoded"]
+    assert list(ax.get_yticks()) == [13.5, 13.5 + 28 + GAP]  # the middle of 28 pixels from 0
     with pytest.raises(ValueError, match=r"rows: expected as many images in each, got \[3, 4\]"):
         plotting.show_rows({"original": images(3), "decoded": images(4)})
 
