@@ -6,11 +6,13 @@ from torch import Tensor, nn
 
 
 def check_width(x: Tensor, width: int, what: str) -> None:
+    """Raise a ValueError that names `what` unless the last axis of x has the given width."""
     if x.dim() == 0 or x.shape[-1] != width:
         raise ValueError(f"expected {what} of shape (..., {width}), got {tuple(x.shape)}")
 
 
 def check_sizes(sizes: dict[str, int]) -> None:
+    """Raise a ValueError that names the first size below 1."""
     for name, size in sizes.items():
         if size < 1:
             raise ValueError(f"{name}: expected 1 or more, got {size}")

@@ -20,7 +20,7 @@ class VAE(nn.Module):
     $$p(x, z) = \mathcal N(z \mid 0, I)\, p(x \mid \text{decode}(z)), \qquad
       q(z \mid x) = \mathcal N\big(z \mid \mu(x), \operatorname{diag} \sigma^2(x)\big)$$
 
-    Introduced in notebook 05. Source: Kingma and Welling (2014); seed 001, "Example architecture".
+    Introduced in notebook 05. Source: Kingma and Welling (2014).
 
     Args:
         latent_dim: M.
@@ -166,7 +166,8 @@ class LinearVAE(VAE):
 class ConvVAE(VAE):
     """A VAE for 28 x 28 images with two strided convolutions on either side.
 
-    Source: the convolutional network of seed 000 (Chollet's demonstration), made smaller.
+    Source: the convolutional network of Larson's slides on generative networks (Chollet's
+    demonstration), made smaller.
     """
 
     def __init__(self, latent_dim: int = 2, hidden_dim: int = 32, likelihood: str = "bernoulli"):

@@ -140,6 +140,7 @@ class Steps:
         return self.total.item() / len(self.train)
 
     def step(self, rows: Tensor, rate: float) -> None:
+        """One step of the optimiser on the mean loss over some rows of the training set."""
         self.optimizer.zero_grad()
         mean_loss = self.gradient(rows)
         self.optimizer.param_groups[0]["lr"] = rate
@@ -165,6 +166,7 @@ class Steps:
         return mean_loss.detach()
 
     def mean_loss(self, rows: Tensor) -> Tensor:
+        """The mean loss over rows (B,) of the training set, from pixels drawn anew if dynamic."""
         pixels = self.train.index_select(0, rows)  # train[rows] takes the CPU ten times as long
         x = as_input(pixels, self.dynamic, self.dtype)
         # Anew for each step: autocast keeps its copies of the weights while it lasts.
