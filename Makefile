@@ -74,8 +74,8 @@ notebooks: $(READY) ## execute every notebook in order on the CPU and store the 
 	$(PY) -m tools.execute_notebooks $(N) $(ARGS)
 
 student: $(READY) ## write the student editions of all notebooks to notebooks/student/
-	$(PY) -m tools.release tag
-	$(PY) -m tools.release student
+	$(PY) -m tools.student_editions tag
+	$(PY) -m tools.student_editions student
 
 checkpoints: $(READY) ## train the models that travel with the package, on real MNIST
 	$(PY) tests/benchmarks/make_checkpoints.py

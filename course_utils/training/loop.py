@@ -104,15 +104,10 @@ def fit(
         after_epoch: called as `after_epoch(model, row)` when an epoch has been scored, with a
             random stream of its own: what it draws does not change the training.
         progress: show a progress bar.
-        precision: of the matrix products while training. `"highest"`, `"high"`, `"medium"`: see
-            `torch.set_float32_matmul_precision`; the last lets float32 products use what is faster
-            (wider vectors, TF32, bfloat16). `"bfloat16"`: products of bfloat16 numbers (autocast),
-            where the device has instructions for them. Weights, sums over pixels, losses and
-            scores stay float32. None: as torch is set.
-        compiled: let `torch.compile` make one piece of the loss; on CUDA it is launched as a
-            graph. Python in the loss then runs only while compiling, so that a number which it
-            changes (a KL weight that warms up, say) stays what it was. What cannot be compiled
-            runs as written, and a line says so.
+        precision: of the matrix products while training, see `steps.matmul_precision`; `"bfloat16"`
+            (autocast) where the device has instructions for it. Weights, sums over pixels, losses
+            and scores stay float32. None: as torch is set.
+        compiled: let `torch.compile` make one piece of the loss, see `steps.Steps`.
     Returns:
         A `History`.
     Raises:

@@ -74,7 +74,11 @@ def has_bfloat16(device: torch.device) -> bool:
 
 @contextmanager
 def matmul_precision(precision: str | None) -> Iterator[None]:
-    """torch's precision of float32 products within a block; None leaves it, as does "bfloat16"."""
+    """torch's precision of float32 products within a block; None leaves it, as does "bfloat16".
+
+    `"highest"`, `"high"`, `"medium"`: see `torch.set_float32_matmul_precision`. The last lets
+    products use what is faster (wider vectors, TF32, bfloat16).
+    """
     if precision in (None, "bfloat16"):  # the latter is up to each step
         yield
         return
@@ -97,8 +101,9 @@ class Steps:
     Args:
         binarize, precision: as in `fit`.
         compiled: let `torch.compile` make one piece of the loss of a full batch; on CUDA its
-            kernels are then launched all at once, as a graph. Where that fails, a line says so,
-            and the steps run as they are written.
+            kernels are then launched all at once, as a graph. Python in the loss then runs only
+            while compiling, so that a number which it changes (a KL weight that warms up, say)
+            stays what it was. Where compiling fails, a line says so, and the steps run as written.
     """
 
     def __init__(
