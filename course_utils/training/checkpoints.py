@@ -1,6 +1,7 @@
 """Models as files: written whole or not at all, and read without running code from them."""
 
 import io
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,9 @@ def save_checkpoint(
     }
     buffer = io.BytesIO()  # torch.save on a file hides why writing failed
     torch.save(content, buffer)
-    write_whole(Path(path), buffer.getbuffer())
+    path = Path(path).expanduser()
+    _content_of(buffer.getvalue(), path)  # what could not be read again replaces nothing
+    write_whole(path, buffer.getbuffer())
 
 
 def load_checkpoint(path: str | Path) -> nn.Module:
@@ -83,13 +86,22 @@ def load_checkpoint(path: str | Path) -> nn.Module:
 
 def read_checkpoint(path: str | Path) -> dict:
     """The content of a checkpoint, as `save_checkpoint` put it together."""
-    path, packaged = Path(path), CHECKPOINTS / f"{path}.pt"
-    if not path.is_file() and not packaged.is_file():
+    asked, packaged = Path(path).expanduser(), CHECKPOINTS / f"{path}.pt"
+    found = next((p for p in (asked, packaged) if p.is_file()), None)
+    if found is None:
         names = sorted(file.stem for file in CHECKPOINTS.glob("*.pt"))
-        raise FileNotFoundError(f"{path}: no such checkpoint; with the package come {names}")
-    path = path if path.is_file() else packaged
+        what = "a folder, no checkpoint" if asked.is_dir() else "no such checkpoint"
+        raise FileNotFoundError(f"{path}: {what}; with the package come {names}")
+    return _content_of(found.read_bytes(), path)
+
+
+def _content_of(file: bytes, path: str | Path) -> dict:
+    """What a checkpoint holds, every part of it as its checksum says."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with zipfile.ZipFile(io.BytesIO(file)) as archive:  # torch.load looks at no checksum
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f"wrong checksum of {damaged}")
+        content = torch.load(io.BytesIO(file), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types for damaged or hostile files
         raise CheckpointError(
             f"{path}: damaged, or no checkpoint ({type(error).__name__})"
@@ -101,6 +113,9 @@ def read_checkpoint(path: str | Path) -> dict:
 
 def check_savable(model: nn.Module) -> None:
     """Raise a ValueError for a model that `load_checkpoint` could not rebuild."""
-    name = type(model).__name__
-    if MODELS.get(name) is not type(model):
-        raise ValueError(f"model: expected one of {sorted(MODELS)}, got {name}")
+    kind = type(model)
+    if MODELS.get(kind.__name__) is not kind:
+        of = f" of {kind.__module__}" if kind.__name__ in MODELS else ""
+        raise ValueError(
+            f"model: expected one of course_utils.models {sorted(MODELS)}, got {kind.__name__}{of}"
+        )

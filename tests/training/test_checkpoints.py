@@ -12,7 +12,6 @@ from helpers.runs import (
     CALLS_PER_EPOCH,
     DIM,
     SMALL_MODELS,
-    StopAt,
     assert_same,
     grey_rows,
     interrupted_run,
@@ -79,7 +78,7 @@ def test_float64_model_resumes_in_float64_and_loads_in_float32(tmp_path):
     for call in (None, CALLS_PER_EPOCH + 2):
         model = small_vae().double()
         torch.manual_seed(3)
-        history = run(model, loss=StopAt(call) if call else None)
+        history = run(model, stop_at=call)
         if call:
             save_checkpoint(tmp_path / "run.pt", model, history)
             model = small_vae(seed=6).double()
@@ -101,9 +100,11 @@ def test_model_that_could_not_be_rebuilt_is_refused_before_the_work(tmp_path):
 
     for attempt in (
         lambda: save_checkpoint(tmp_path / "mine.pt", Mine(2, 4, data_dim=DIM)),
-        lambda: run(Mine(2, 4, data_dim=DIM), checkpoint=tmp_path / "mine.pt", loss=StopAt(1)),
+        lambda: run(Mine(2, 4, data_dim=DIM), checkpoint=tmp_path / "mine.pt", epochs=1),
     ):
-        with pytest.raises(ValueError, match=r"model: expected one of \['Autoencoder'.*got Mine"):
+        with pytest.raises(
+            ValueError, match=r"expected one of course_utils.models \['Autoen.*got Mine"
+        ):
             attempt()
     assert os.listdir(tmp_path) == []
 
@@ -159,10 +160,12 @@ def test_text_file_is_refused(tmp_path):
         load_checkpoint(tmp_path / "notes.pt")
 
 
-@pytest.mark.parametrize("where", ["missing.pt", "."])
-def test_missing_file_is_said_to_be_missing(tmp_path, where):
+@pytest.mark.parametrize(
+    ("where", "said"), [("missing.pt", "no such checkpoint"), (".", "a folder, no checkpoint")]
+)
+def test_missing_file_is_said_to_be_missing(tmp_path, where, said):
     for attempt in (load_checkpoint, lambda path: run(small_vae(), resume=path)):
-        with pytest.raises(FileNotFoundError, match="no such checkpoint"):
+        with pytest.raises(FileNotFoundError, match=said):
             attempt(tmp_path / where)
 
 

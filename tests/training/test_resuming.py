@@ -14,7 +14,6 @@ from helpers.runs import (
     DIM,
     EPOCHS,
     PLAN,
-    StopAt,
     assert_same,
     grey_rows,
     interrupted_run,
@@ -133,7 +132,7 @@ def test_run_interrupted_while_saving_keeps_the_file_and_the_epoch(
 def test_run_interrupted_again_and_again_ends_where_it_should(uninterrupted):
     model, history = interrupted_run(1)
     for call in (CALLS_PER_EPOCH, CALLS_PER_EPOCH + 1, 2, CALLS_PER_EPOCH):
-        history = run(model, resume=history, loss=StopAt(call))
+        history = run(model, resume=history, stop_at=call)
         assert history.interrupted
     assert scores_of(run(model, resume=history)) == uninterrupted[1]
     assert_same(model.state_dict(), uninterrupted[0])
@@ -295,7 +294,7 @@ class TestOnCuda:
         for call in (None, CALLS_PER_EPOCH + 2):
             model = small_vae().cuda()
             torch.manual_seed(3)
-            history = run(model, loss=StopAt(call) if call else None)
+            history = run(model, stop_at=call)
             if call:
                 save_checkpoint(tmp_path / "run.pt", model, history)
                 model = small_vae(seed=6).cuda()
