@@ -253,3 +253,53 @@ def test_full_disk_leaves_the_older_checkpoint_and_no_rest(monkeypatch, tmp_path
         with pytest.raises(OSError, match="No space left on device"):
             save_checkpoint(path, small_vae(seed=2))
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+# --- damage ---
+
+
+def test_one_damaged_byte_is_refused_or_changes_nothing(tmp_path):
+    """Every third byte of a small file, and all of its end: loaded as it was, or not at all."""
+    model, path = VAE(1, 1, data_dim=2), tmp_path / "model.pt"
+    save_checkpoint(path, model, half=True)
+    whole, refused = bytearray(path.read_bytes()), 0
+    for place in [*range(0, len(whole), 3), *range(len(whole) - 100, len(whole))]:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << (place % 8)
+        path.write_bytes(damaged)
+        try:
+            loaded = load_checkpoint(path)
+        except CheckpointError:
+            refused += 1
+            continue
+        half = {k: v.half().float() for k, v in model.state_dict().items()}
+        assert_same(loaded.state_dict(), half)
+    assert refused > 1_000
+
+
+def test_what_may_not_be_read_is_no_damage(monkeypatch, tmp_path):
+    save_checkpoint(tmp_path / "model.pt", small_vae())
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(PermissionError):
+        load_checkpoint(tmp_path / "model.pt")
+
+
+def test_the_home_folder_is_meant_by_its_sign(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    save_checkpoint("~/model.pt", small_vae())
+    assert os.listdir(tmp_path) == ["model.pt"]
+    assert_same(load_checkpoint("~/model.pt").state_dict(), small_vae().state_dict())
+
+
+def test_a_class_of_the_same_name_is_told_apart(tmp_path):
+    class VAE(type(small_vae())):
+        pass
+
+    with pytest.raises(ValueError, match=r"got VAE of .*test_checkpoints$"):
+        save_checkpoint(tmp_path / "model.pt", VAE(2, 4, data_dim=DIM))
