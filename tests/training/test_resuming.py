@@ -327,7 +327,7 @@ from course_utils.training import fit, load_checkpoint
 
 torch.set_num_threads(1)  # a forked process has no other threads
 train, test = torch.load("data.pt")
-plan = {"epochs": 12, "batch_size": 5, "binarize": "dynamic", "progress": False}
+plan = {"epochs": 6, "batch_size": 10, "binarize": "dynamic", "progress": False}
 
 
 def run(path, **changes):
