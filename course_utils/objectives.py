@@ -11,18 +11,24 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from course_utils.arguments import count, described, number
 from course_utils.distributions import normal_log_prob
 from course_utils.models import VAE
 
 CHUNK_ELEMENTS = 1_000_000  # activations a layer holds, 4 MB: larger ones leave the cache
 
 
-def _check_batch(model: VAE, x: Tensor, num_samples: int) -> None:
-    """Raise a ValueError unless x is (B, D) and there are samples to draw."""
+def _check_batch(model: VAE, x: Tensor, num_samples: int) -> int:
+    """The number of samples; a ValueError unless there is one, and x is (B, D) of floats."""
+    if not isinstance(x, Tensor):
+        raise ValueError(f"x: expected a tensor (B, {model.data_dim}), got {described(x)}")
     if x.dim() != 2 or x.shape[1] != model.data_dim:
         raise ValueError(f"x: expected shape (B, {model.data_dim}), got {tuple(x.shape)}")
-    if num_samples < 1:
-        raise ValueError(f"num_samples: expected 1 or more, got {num_samples}")
+    if not x.is_floating_point():
+        raise ValueError(
+            f"x: expected floating-point rows, as data.as_float or binarize gives, got {x.dtype}"
+        )
+    return count("num_samples", num_samples)
 
 
 def log_weights(model: VAE, x: Tensor, num_samples: int, prior_share: float = 0.0) -> Tensor:
@@ -36,11 +42,12 @@ def log_weights(model: VAE, x: Tensor, num_samples: int, prior_share: float = 0.
         ValueError: if x is not (B, D), K < 1, or `prior_share` is outside [0, 1).
     Source: Hesterberg (1995), defensive mixtures.
     """
-    _check_batch(model, x, num_samples)
-    if not 0 <= prior_share < 1:
-        raise ValueError(f"prior_share: expected a number in [0, 1), got {prior_share}")
+    num_samples = _check_batch(model, x, num_samples)
+    prior_share = number("prior_share", prior_share, "a number in [0, 1)", lambda a: 0 <= a < 1)
     mu, log_var = model.encode(x)
-    from_prior = min(round(prior_share * num_samples), num_samples - 1)
+    from_prior = round(prior_share * num_samples)
+    if prior_share:  # one draw at least, and not all
+        from_prior = min(max(from_prior, 1), num_samples - 1)
     from_q = (num_samples - from_prior, *mu.shape)
     z = model.reparameterize(mu.expand(from_q), log_var.expand(from_q))
     if from_prior:
@@ -87,7 +94,7 @@ def log_likelihood(model: VAE, x: Tensor, num_samples: int = 500, progress: bool
         ValueError: if x is not (B, D) or K < 1.
     Source: Burda, Grosse and Salakhutdinov (2016), section 5.
     """
-    _check_batch(model, x, num_samples)
+    num_samples = _check_batch(model, x, num_samples)
     # The widest layer, not only the output: D may be 2 with hundreds of hidden units.
     width = max(len(p) for p in model.parameters() if p.dim())
     per_draw = min(num_samples, max(1, CHUNK_ELEMENTS // width))
@@ -103,4 +110,10 @@ def log_likelihood(model: VAE, x: Tensor, num_samples: int = 500, progress: bool
                 log_w = log_weights(model, chunk, min(per_draw, num_samples - done))
                 torch.logaddexp(total, torch.logsumexp(log_w, dim=0), out=total)
             bar.update(len(chunk))
+    if not estimates.isfinite().all():
+        lost = int((~estimates.isfinite()).sum())
+        raise ValueError(
+            f"model: expected finite weights, got NaN or infinity for {lost} of {len(x)} rows: "
+            "are there log variances of a hundred and more, or NaN in x?"
+        )
     return estimates - math.log(num_samples)

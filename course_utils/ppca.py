@@ -22,6 +22,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from course_utils.arguments import count
 from course_utils.distributions import LOG_2PI
 
 METHODS = ("closed_form", "em", "gradient")
@@ -48,9 +49,7 @@ class PPCA:
 
     def __init__(self, n_components: int) -> None:
         """Raises ValueError unless n_components is a whole number of at least 1."""
-        if n_components != int(n_components) or n_components < 1:
-            raise ValueError(f"n_components must be a whole number >= 1, got {n_components!r}")
-        self.n_components = int(n_components)
+        self.n_components = count("n_components", n_components)
         self.mean: Tensor | None = None
         self.weight: Tensor | None = None
         self.noise_variance: float | None = None

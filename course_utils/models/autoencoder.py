@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from course_utils.models.layers import check_sizes, check_width, mlp
+from course_utils.arguments import counts
+from course_utils.models.layers import check_width, mlp
 
 
 class Autoencoder(nn.Module):
@@ -20,8 +21,8 @@ class Autoencoder(nn.Module):
 
     def __init__(self, latent_dim: int = 2, hidden_dim: int = 300, data_dim: int = 784):
         super().__init__()
-        self.options = {"latent_dim": latent_dim, "hidden_dim": hidden_dim, "data_dim": data_dim}
-        check_sizes(self.options)
+        self.options = counts(latent_dim=latent_dim, hidden_dim=hidden_dim, data_dim=data_dim)
+        latent_dim, hidden_dim, data_dim = self.options.values()
         self.latent_dim, self.data_dim = latent_dim, data_dim
         self.encoder = mlp(data_dim, hidden_dim, latent_dim)
         self.decoder = mlp(latent_dim, hidden_dim, data_dim)

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from course_utils.models.layers import check_sizes, check_width, mlp
+from course_utils.arguments import counts
+from course_utils.models.layers import check_width, mlp
 
 
 class Classifier(nn.Module):
@@ -21,8 +22,8 @@ class Classifier(nn.Module):
 
     def __init__(self, hidden_dim: int = 128, data_dim: int = 784, classes: int = 10):
         super().__init__()
-        self.options = {"hidden_dim": hidden_dim, "data_dim": data_dim, "classes": classes}
-        check_sizes(self.options)
+        self.options = counts(hidden_dim=hidden_dim, data_dim=data_dim, classes=classes)
+        hidden_dim, data_dim, classes = self.options.values()
         self.data_dim = data_dim
         self.network = mlp(data_dim, hidden_dim, classes)
 

@@ -11,13 +11,6 @@ def check_width(x: Tensor, width: int, what: str) -> None:
         raise ValueError(f"expected {what} of shape (..., {width}), got {tuple(x.shape)}")
 
 
-def check_sizes(sizes: dict[str, int]) -> None:
-    """Raise a ValueError that names the first size below 1."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name}: expected 1 or more, got {size}")
-
-
 def mlp(*sizes: int) -> nn.Sequential:
     """Linear layers with ReLU between them, none after the last: `mlp(784, 300, 40)`."""
     layers: list[nn.Module] = []

@@ -3,13 +3,14 @@
 import torch
 from torch import Tensor, nn
 
+from course_utils.arguments import counts
 from course_utils.distributions import (
     bernoulli_log_prob,
     continuous_bernoulli_log_prob,
     kl_to_standard_normal,
     normal_log_prob,
 )
-from course_utils.models.layers import check_sizes, check_width, mlp
+from course_utils.models.layers import check_width, mlp
 
 LIKELIHOODS = ("bernoulli", "continuous_bernoulli", "gaussian")
 
@@ -41,8 +42,8 @@ class VAE(nn.Module):
         likelihood: str = "bernoulli",
         data_dim: int = 784,
     ):
-        sizes = {"latent_dim": latent_dim, "hidden_dim": hidden_dim, "data_dim": data_dim}
-        check_sizes(sizes)
+        sizes = counts(latent_dim=latent_dim, hidden_dim=hidden_dim, data_dim=data_dim)
+        latent_dim, hidden_dim, data_dim = sizes.values()
         self._begin(latent_dim, data_dim, likelihood, {**sizes, "likelihood": likelihood})
         self.encoder = mlp(data_dim, hidden_dim, 2 * latent_dim)
         self.decoder = mlp(latent_dim, hidden_dim, data_dim)
@@ -139,8 +140,8 @@ class LinearVAE(VAE):
     """
 
     def __init__(self, latent_dim: int = 2, data_dim: int = 784):
-        sizes = {"latent_dim": latent_dim, "data_dim": data_dim}
-        check_sizes(sizes)
+        sizes = counts(latent_dim=latent_dim, data_dim=data_dim)
+        latent_dim, data_dim = sizes.values()
         self._begin(latent_dim, data_dim, "gaussian", sizes)
         self.encoder = nn.Linear(data_dim, latent_dim)
         self.decoder = nn.Linear(latent_dim, data_dim)
@@ -171,8 +172,8 @@ class ConvVAE(VAE):
     """
 
     def __init__(self, latent_dim: int = 2, hidden_dim: int = 32, likelihood: str = "bernoulli"):
-        sizes = {"latent_dim": latent_dim, "hidden_dim": hidden_dim}
-        check_sizes(sizes)
+        sizes = counts(latent_dim=latent_dim, hidden_dim=hidden_dim)
+        latent_dim, hidden_dim = sizes.values()
         self._begin(latent_dim, 784, likelihood, {**sizes, "likelihood": likelihood})
         c = hidden_dim  # channels of the outer layers; 28 -> 14 -> 7 pixels a side
         self.encoder = nn.Sequential(

@@ -1,5 +1,6 @@
 """Models as files: written whole or not at all, and read without running code from them."""
 
+import hashlib
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from course_utils.training.loop import History
 
 KEYS = {"format", "model", "options", "weights", "rows", "training_state"}  # of a checkpoint
+SEAL = b"\nsha256 "  # before the sum at the end of the file; readers of zip archives skip both
 CHECKPOINTS = PACKAGE / "checkpoints"  # those that travel with the package
 
 
@@ -56,7 +58,10 @@ def save_checkpoint(
     }
     buffer = io.BytesIO()  # torch.save on a file hides why writing failed
     torch.save(content, buffer)
-    write_whole(Path(path), buffer.getbuffer())
+    body, path = buffer.getvalue(), Path(path).expanduser()
+    file = body + SEAL + hashlib.sha256(body).hexdigest().encode()
+    _content_of(file, path)  # what could not be read again replaces nothing
+    write_whole(path, file)
 
 
 def load_checkpoint(path: str | Path) -> nn.Module:
@@ -83,13 +88,26 @@ def load_checkpoint(path: str | Path) -> nn.Module:
 
 def read_checkpoint(path: str | Path) -> dict:
     """The content of a checkpoint, as `save_checkpoint` put it together."""
-    path, packaged = Path(path), CHECKPOINTS / f"{path}.pt"
-    if not path.is_file() and not packaged.is_file():
+    asked, packaged = Path(path).expanduser(), CHECKPOINTS / f"{path}.pt"
+    found = next((p for p in (asked, packaged) if p.is_file()), None)
+    if found is None:
         names = sorted(file.stem for file in CHECKPOINTS.glob("*.pt"))
-        raise FileNotFoundError(f"{path}: no such checkpoint; with the package come {names}")
-    path = path if path.is_file() else packaged
+        what = "a folder, no checkpoint" if asked.is_dir() else "no such checkpoint"
+        raise FileNotFoundError(f"{path}: {what}; with the package come {names}")
+    return _content_of(found.read_bytes(), path)
+
+
+def _content_of(file: bytes, path: str | Path) -> dict:
+    """What a checkpoint holds, if it is what was saved, to the last byte.
+
+    The checksums within the archive do not cover its table of contents, and torch looks at
+    neither: so a sum of the whole file stands at its end.
+    """
+    body, seal, sum_of_body = file.rpartition(SEAL)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        if seal and sum_of_body.decode() != hashlib.sha256(body).hexdigest():
+            raise ValueError("wrong checksum")
+        content = torch.load(io.BytesIO(file), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types for damaged or hostile files
         raise CheckpointError(
             f"{path}: damaged, or no checkpoint ({type(error).__name__})"
@@ -101,6 +119,9 @@ def read_checkpoint(path: str | Path) -> dict:
 
 def check_savable(model: nn.Module) -> None:
     """Raise a ValueError for a model that `load_checkpoint` could not rebuild."""
-    name = type(model).__name__
-    if MODELS.get(name) is not type(model):
-        raise ValueError(f"model: expected one of {sorted(MODELS)}, got {name}")
+    kind = type(model)
+    if MODELS.get(kind.__name__) is not kind:
+        of = f" of {kind.__module__}" if kind.__name__ in MODELS else ""
+        raise ValueError(
+            f"model: expected one of course_utils.models {sorted(MODELS)}, got {kind.__name__}{of}"
+        )

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from course_utils.arguments import count, number
 from course_utils.data import ImageData
 from course_utils.data import binarize as binarize_once
 from course_utils.session import own_seed, pick_threads
@@ -27,6 +28,13 @@ from course_utils.training.checkpoints import (
     check_savable,
     read_checkpoint,
     save_checkpoint,
+)
+from course_utils.training.inputs import (
+    data_fingerprint,
+    device_of,
+    loss_fingerprint,
+    rows_of_pixels,
+    wants_shares,
 )
 from course_utils.training.steps import (
     Loss,
@@ -59,11 +67,13 @@ class History:
         training_state: what resuming needs besides the weights: optimiser, random state, epoch,
             and the plan.
         interrupted: True where the run stopped before its planned last epoch.
+        weights: of the model at the end of the last whole epoch, to resume from.
     """
 
     rows: list[dict[str, float]] = field(default_factory=list)
     training_state: dict | None = field(default=None, repr=False)
     interrupted: bool = False
+    weights: dict[str, Tensor] | None = field(default=None, repr=False)
 
     def column(self, name: str) -> list[float]:
         """One quantity over the epochs: `history.column("test_elbo")`."""
@@ -104,9 +114,9 @@ def fit(
         after_epoch: called as `after_epoch(model, row)` when an epoch has been scored, with a
             random stream of its own: what it draws does not change the training.
         progress: show a progress bar.
-        precision: of the matrix products while training, see `steps.matmul_precision`; `"bfloat16"`
-            (autocast) where the device has instructions for it. Weights, sums over pixels, losses
-            and scores stay float32. None: as torch is set.
+        precision: of the matrix products while training, see `steps.matmul_precision`;
+            `"bfloat16"` (autocast) where the device has instructions for it. Weights, sums over
+            pixels, losses and scores stay float32. None: as torch is set.
         compiled: let `torch.compile` make one piece of the loss, see `steps.Steps`.
     Returns:
         A `History`.
@@ -115,30 +125,17 @@ def fit(
         CheckpointError: when `resume` is no checkpoint, or one of another model or plan.
         ValueError: for arguments out of range.
     """
-    device = next(model.parameters()).device
-    train, test = (pixels.to(device) for pixels in _rows_of_pixels(data))
-    if precision == "bfloat16" and not has_bfloat16(device):
-        print('No bfloat16 instructions here: training goes on with precision="medium".')
-        precision = "medium"
-    plan = Plan(
-        f"{type(model).__name__} {getattr(model, 'options', '')}",
-        device.type,
-        len(train),
-        epochs,
-        batch_size,
-        learning_rate,
-        binarize,
-        precision,
-        compiled,
-    )
+    rows, loss = rows_of_pixels(data, wants_shares(model, binarize)), loss or default_loss
+    how = (batch_size, learning_rate, binarize, precision, compiled)
+    plan = Plan.of(model, rows, loss, epochs, *how)
     if checkpoint is not None:
         check_savable(model)
-    run = _Run(model, plan, train, test, loss or default_loss)
+    run = _Run(model, plan, rows, loss)
     if resume is not None:
         run.go_back_to(resume)
     try:
         with torch_threads(run.threads), run.progress_bar(progress) as bar:
-            while len(run.rows) < epochs:
+            while len(run.rows) < plan.epochs:
                 row = run.train_one_epoch(bar)
                 if checkpoint is not None:
                     save_checkpoint(checkpoint, model, run.finish())
@@ -147,7 +144,7 @@ def fit(
                         after_epoch(model, row)
     except KeyboardInterrupt:
         history = run.finish(interrupted=True)
-        done = f"The model is as it was after epoch {len(history.rows)} of {epochs}"
+        done = f"The model is as it was after epoch {len(history.rows)} of {plan.epochs}"
         print(f"Interrupted. {done}; to go on, pass resume=history with the same arguments.")
         return history
     return run.finish()
@@ -183,18 +180,6 @@ def _elbo_scores(model: Any, x: Tensor) -> dict[str, Tensor]:
     return {"loss": -elbo, "elbo": elbo, "log_lik": log_lik, "kl": kl}
 
 
-def _rows_of_pixels(data: ImageData | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """Train and test sets as two tensors (N, D) on the CPU."""
-    pair = (data.train_images, data.test_images) if isinstance(data, ImageData) else data
-    rows = [images.flatten(1) for images in pair if images.dim() > 1 and len(images) > 0]
-    if len(rows) != 2 or rows[0].shape[1] != rows[1].shape[1]:
-        shapes = " and ".join(str(tuple(images.shape)) for images in pair)
-        raise ValueError(
-            f"data: expected train and test rows of one width, neither empty, got {shapes}"
-        )
-    return rows[0], rows[1]
-
-
 @contextmanager
 def torch_threads(number: int) -> Iterator[None]:
     """So many threads for torch within a block."""
@@ -219,6 +204,8 @@ class Plan:
 
     model: str
     device: str
+    data: str
+    loss: str
     images: int
     epochs: int
     batch_size: int
@@ -227,12 +214,28 @@ class Plan:
     precision: str | None
     compiled: bool
 
+    @classmethod
+    def of(cls, model: nn.Module, rows: tuple[Tensor, Tensor], loss: Loss, *asked: Any) -> "Plan":
+        """The plan for a model, its data and loss; `asked` are the fields from `epochs` on."""
+        device = device_of(model)
+        plan = cls(
+            f"{type(model).__name__} {getattr(model, 'options', '')}",
+            device.type,
+            data_fingerprint(*rows),
+            loss_fingerprint(loss),
+            len(rows[0]),
+            *asked,
+        )
+        if plan.precision == "bfloat16" and not has_bfloat16(device):
+            print('No bfloat16 instructions here: training goes on with precision="medium".')
+            plan = replace(plan, precision="medium")
+        return plan
+
     def __post_init__(self):
-        for name in ("epochs", "batch_size"):
-            if (value := getattr(self, name)) < 1:
-                raise ValueError(f"{name}: expected 1 or more, got {value}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate: expected more than 0, got {self.learning_rate}")
+        checked = {name: count(name, getattr(self, name)) for name in ("epochs", "batch_size")}
+        rate = number("learning_rate", self.learning_rate, "more than 0", lambda v: v > 0)
+        for name, value in {**checked, "learning_rate": rate}.items():
+            object.__setattr__(self, name, value)  # frozen: numbers of any library become Python's
         if self.binarize not in BINARIZE:
             raise ValueError(f"binarize: expected one of {BINARIZE}, got {self.binarize!r}")
         if self.precision not in PRECISIONS:
@@ -245,8 +248,8 @@ class Plan:
 
     def rates(self, epoch: int) -> list[float]:
         """The learning rates of an epoch's steps; the first epoch is 1."""
-        number = range((epoch - 1) * self.steps, epoch * self.steps)
-        return [one_cycle(n, self.epochs * self.steps, self.learning_rate) for n in number]
+        numbers = range((epoch - 1) * self.steps, epoch * self.steps)
+        return [one_cycle(n, self.epochs * self.steps, self.learning_rate) for n in numbers]
 
     def changes(self, state: dict) -> str:
         """What a training state was planned with and this plan is not; "" if they agree."""
@@ -264,8 +267,9 @@ class _Run:
         kept: weights, rows and training state at the end of the last whole epoch.
     """
 
-    def __init__(self, model: nn.Module, plan: Plan, train: Tensor, test: Tensor, loss: Loss):
+    def __init__(self, model: nn.Module, plan: Plan, rows: tuple[Tensor, Tensor], loss: Loss):
         self.model, self.plan, self.loss = model, plan, loss
+        train, test = (pixels.to(device_of(model)) for pixels in rows)
         sample = train[: len(test)]
         if plan.binarize == "dynamic":
             test, sample = binarize_once(test, seed=0), binarize_once(sample, seed=0)
@@ -295,11 +299,11 @@ class _Run:
     def go_back_to(self, point: History | str | Path) -> None:
         """Put model, optimiser and random state back to the end of an epoch of an earlier run."""
         if isinstance(point, History):
-            weights, state, rows = self.model.state_dict(), point.training_state, point.rows
+            weights, state, rows = point.weights, point.training_state, point.rows
         else:
             content = read_checkpoint(point)
             weights, state, rows = (content[k] for k in ("weights", "training_state", "rows"))
-        if state is None:
+        if state is None or weights is None:
             raise CheckpointError(
                 "resume: expected a training state, got a finished model without one"
             )
@@ -356,4 +360,4 @@ class _Run:
         self.model.eval()
         rows, state = self.kept["rows"], self.kept["training_state"]
         early = len(rows) < self.plan.epochs if interrupted is None else interrupted
-        return History(rows, state, early)
+        return History(rows, state, early, self.kept["weights"])

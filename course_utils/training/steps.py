@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from course_utils.arguments import described
 from course_utils.data import scaled
 from course_utils.files import reason
 
@@ -38,6 +39,10 @@ def losses_of(loss: Loss, model: nn.Module, x: Tensor) -> Tensor:
         ValueError: for another shape: a mean over the batch would be averaged wrongly, silently.
     """
     losses = loss(model, x)
+    if not isinstance(losses, Tensor):
+        raise ValueError(
+            f"loss: expected a tensor ({len(x)},), one value for each row, got {described(losses)}"
+        )
     if losses.shape != x.shape[:1]:
         raise ValueError(
             f"loss: expected one value for each row, ({len(x)},), got {tuple(losses.shape)}"

@@ -1,6 +1,7 @@
 """Small training runs, and what two of them must have in common."""
 
 import copy
+import itertools
 
 import torch
 from torch import nn
@@ -27,9 +28,24 @@ def small_vae(seed: int = 2) -> VAE:
     return VAE(2, 4, data_dim=DIM)
 
 
-def run(model: nn.Module, **changes) -> History:
-    """The run that the tests interrupt and resume: 3 epochs of 3 steps, the last batch short."""
-    return fit(model, grey_rows(), **{**PLAN, **changes})
+def run(model: nn.Module, stop_at: int | None = None, **changes) -> History:
+    """The run that the tests interrupt and resume: 3 epochs of 3 steps, the last batch short.
+
+    With `stop_at`, it is interrupted at that call of the loss: at a step, or at a score.
+    """
+    calls, terms = itertools.count(1), model.elbo_terms if stop_at else None
+
+    def interrupted(x):
+        if next(calls) == stop_at:
+            raise KeyboardInterrupt
+        return terms(x)
+
+    if stop_at:
+        model.elbo_terms = interrupted
+    try:
+        return fit(model, grey_rows(), **{**PLAN, **changes})
+    finally:
+        vars(model).pop("elbo_terms", None)
 
 
 def weights_of(model: nn.Module) -> dict:
@@ -56,20 +72,7 @@ SMALL_MODELS = {
 }
 
 
-class StopAt:
-    """The model's own loss, which is interrupted at one of its calls."""
-
-    def __init__(self, call: int):
-        self.left = call
-
-    def __call__(self, model, x):
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
-        return model.loss(x)
-
-
 def interrupted_run(call: int, **changes) -> tuple[VAE, History]:
     model = small_vae()
     torch.manual_seed(3)
-    return model, run(model, loss=StopAt(call), **changes)
+    return model, run(model, stop_at=call, **changes)

@@ -12,7 +12,6 @@ from helpers.runs import (
     CALLS_PER_EPOCH,
     DIM,
     SMALL_MODELS,
-    StopAt,
     assert_same,
     grey_rows,
     interrupted_run,
@@ -79,7 +78,7 @@ def test_float64_model_resumes_in_float64_and_loads_in_float32(tmp_path):
     for call in (None, CALLS_PER_EPOCH + 2):
         model = small_vae().double()
         torch.manual_seed(3)
-        history = run(model, loss=StopAt(call) if call else None)
+        history = run(model, stop_at=call)
         if call:
             save_checkpoint(tmp_path / "run.pt", model, history)
             model = small_vae(seed=6).double()
@@ -101,9 +100,11 @@ def test_model_that_could_not_be_rebuilt_is_refused_before_the_work(tmp_path):
 
     for attempt in (
         lambda: save_checkpoint(tmp_path / "mine.pt", Mine(2, 4, data_dim=DIM)),
-        lambda: run(Mine(2, 4, data_dim=DIM), checkpoint=tmp_path / "mine.pt", loss=StopAt(1)),
+        lambda: run(Mine(2, 4, data_dim=DIM), checkpoint=tmp_path / "mine.pt", epochs=1),
     ):
-        with pytest.raises(ValueError, match=r"model: expected one of \['Autoencoder'.*got Mine"):
+        with pytest.raises(
+            ValueError, match=r"expected one of course_utils.models \['Autoen.*got Mine"
+        ):
             attempt()
     assert os.listdir(tmp_path) == []
 
@@ -159,10 +160,12 @@ def test_text_file_is_refused(tmp_path):
         load_checkpoint(tmp_path / "notes.pt")
 
 
-@pytest.mark.parametrize("where", ["missing.pt", "."])
-def test_missing_file_is_said_to_be_missing(tmp_path, where):
+@pytest.mark.parametrize(
+    ("where", "said"), [("missing.pt", "no such checkpoint"), (".", "a folder, no checkpoint")]
+)
+def test_missing_file_is_said_to_be_missing(tmp_path, where, said):
     for attempt in (load_checkpoint, lambda path: run(small_vae(), resume=path)):
-        with pytest.raises(FileNotFoundError, match="no such checkpoint"):
+        with pytest.raises(FileNotFoundError, match=said):
             attempt(tmp_path / where)
 
 
@@ -250,3 +253,53 @@ def test_full_disk_leaves_the_older_checkpoint_and_no_rest(monkeypatch, tmp_path
         with pytest.raises(OSError, match="No space left on device"):
             save_checkpoint(path, small_vae(seed=2))
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+# --- damage ---
+
+
+def test_one_damaged_byte_is_refused_or_changes_nothing(tmp_path):
+    """Every third byte of a small file, and all of its end: loaded as it was, or not at all."""
+    model, path = VAE(1, 1, data_dim=2), tmp_path / "model.pt"
+    save_checkpoint(path, model, half=True)
+    whole, refused = bytearray(path.read_bytes()), 0
+    for place in [*range(0, len(whole), 3), *range(len(whole) - 100, len(whole))]:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << (place % 8)
+        path.write_bytes(damaged)
+        try:
+            loaded = load_checkpoint(path)
+        except CheckpointError:
+            refused += 1
+            continue
+        half = {k: v.half().float() for k, v in model.state_dict().items()}
+        assert_same(loaded.state_dict(), half)
+    assert refused > 1_000
+
+
+def test_what_may_not_be_read_is_no_damage(monkeypatch, tmp_path):
+    save_checkpoint(tmp_path / "model.pt", small_vae())
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(PermissionError):
+        load_checkpoint(tmp_path / "model.pt")
+
+
+def test_the_home_folder_is_meant_by_its_sign(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    save_checkpoint("~/model.pt", small_vae())
+    assert os.listdir(tmp_path) == ["model.pt"]
+    assert_same(load_checkpoint("~/model.pt").state_dict(), small_vae().state_dict())
+
+
+def test_a_class_of_the_same_name_is_told_apart(tmp_path):
+    class VAE(type(small_vae())):
+        pass
+
+    with pytest.raises(ValueError, match=r"got VAE of .*test_checkpoints$"):
+        save_checkpoint(tmp_path / "model.pt", VAE(2, 4, data_dim=DIM))

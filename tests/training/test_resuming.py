@@ -14,7 +14,6 @@ from helpers.runs import (
     DIM,
     EPOCHS,
     PLAN,
-    StopAt,
     assert_same,
     grey_rows,
     interrupted_run,
@@ -133,7 +132,7 @@ def test_run_interrupted_while_saving_keeps_the_file_and_the_epoch(
 def test_run_interrupted_again_and_again_ends_where_it_should(uninterrupted):
     model, history = interrupted_run(1)
     for call in (CALLS_PER_EPOCH, CALLS_PER_EPOCH + 1, 2, CALLS_PER_EPOCH):
-        history = run(model, resume=history, loss=StopAt(call))
+        history = run(model, resume=history, stop_at=call)
         assert history.interrupted
     assert scores_of(run(model, resume=history)) == uninterrupted[1]
     assert_same(model.state_dict(), uninterrupted[0])
@@ -295,7 +294,7 @@ class TestOnCuda:
         for call in (None, CALLS_PER_EPOCH + 2):
             model = small_vae().cuda()
             torch.manual_seed(3)
-            history = run(model, loss=StopAt(call) if call else None)
+            history = run(model, stop_at=call)
             if call:
                 save_checkpoint(tmp_path / "run.pt", model, history)
                 model = small_vae(seed=6).cuda()
@@ -318,3 +317,61 @@ class TestOnCuda:
     def test_checkpoint_of_the_gpu_loads_on_the_cpu(self, tmp_path):
         save_checkpoint(tmp_path / "model.pt", small_vae().cuda())
         assert next(load_checkpoint(tmp_path / "model.pt").parameters()).device.type == "cpu"
+
+
+KILLED = """
+import os, random, signal, sys, time
+import torch
+from course_utils.models import VAE
+from course_utils.training import fit, load_checkpoint
+
+torch.set_num_threads(1)  # a forked process has no other threads
+train, test = torch.load("data.pt")
+plan = {"epochs": 6, "batch_size": 10, "binarize": "dynamic", "progress": False}
+
+
+def run(path, **changes):
+    torch.manual_seed(2)
+    model = VAE(2, 4, data_dim=train.shape[1])
+    fit(model, (train, test), checkpoint=path, **plan, **changes)
+    return model.state_dict()
+
+
+start = time.perf_counter()
+whole = run("whole.pt")
+length, delays = time.perf_counter() - start, random.Random(0)
+left = []
+for moment in range(20):
+    path = f"{moment}.pt"
+    child = os.fork()
+    if child == 0:
+        run(path)
+        os._exit(0)
+    time.sleep(delays.uniform(0, 1) * length)
+    os.kill(child, [signal.SIGKILL, signal.SIGINT][moment % 2])
+    os.waitpid(child, 0)
+    if not os.path.exists(path):
+        left.append(0)
+        continue
+    load_checkpoint(path)
+    left.append(len(torch.load(path)["rows"]))
+    ends = run(path, resume=path)
+    assert all(torch.equal(ends[k], whole[k]) for k in whole), moment
+print(*left)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_killed_run_leaves_a_checkpoint_that_goes_on_to_the_same_end(tmp_path):
+    """At twenty moments, every other one with kill -9: bit for bit, and no half file."""
+    torch.save(grey_rows(), tmp_path / "data.pt")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", KILLED]
+    out = subprocess.run(
+        command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+    )
+    epochs = list(map(int, out.stdout.splitlines()[-1].split()))
+    assert len(epochs) == 20 and len(set(epochs)) > 3
+    for path in tmp_path.glob("*.pt"):
+        assert path.name == "data.pt" or load_checkpoint(path)
