@@ -81,6 +81,14 @@ def test_bad_mirror_is_never_believed(manner, reason, asked, checkout, small, mo
     assert_whole_archives(checkout, small)
 
 
+def test_an_endless_file_is_not_read_on(small, monkeypatch):
+    """The thread that reads hangs up as soon as there is more than there should be."""
+    with Mirror(small, "endless") as mirror:
+        use_mirrors(monkeypatch, mirror.url)
+        assert_is_drawn(load_digits())
+        assert mirror.left.wait(HANG)
+
+
 def test_first_mirror_refuses_second_serves(checkout, refusing, small, monkeypatch):
     with Mirror(small) as good:
         use_mirrors(monkeypatch, refusing, good.url)
@@ -119,7 +127,7 @@ def test_no_network_falls_over_within_seconds(
     def look_up(*arguments, **options):
         looking_up.append(True)
         if network == "never answers":
-            over.wait(4 * HANG)
+            over.wait(HANG)
         looking_up.pop()
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 

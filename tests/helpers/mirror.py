@@ -5,7 +5,6 @@ import hashlib
 import struct
 import sys
 import threading
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
@@ -52,6 +51,7 @@ class Mirror:
     def __init__(self, files: dict[str, bytes], manner: str = "good"):
         self.requested: list[str] = []
         self.over = threading.Event()
+        self.left = threading.Event()  # set when a reader has hung up
         mirror = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -59,8 +59,10 @@ class Mirror:
                 name = self.path.rpartition("/")[2]
                 mirror.requested.append(name)
                 answer = getattr(self, manner)
-                with suppress(OSError):  # the reader has gone, as it should
+                try:
                     answer(files.get(name, b""))
+                except OSError:
+                    mirror.left.set()
 
             def good(self, content: bytes):
                 self.send_response(200 if content else 404)
@@ -88,7 +90,7 @@ class Mirror:
             def endless(self, content: bytes):
                 self.send_response(200)
                 self.end_headers()
-                while not mirror.over.is_set():
+                for _ in range(500):  # as good as endless, but no test fills the memory
                     self.wfile.write(bytes(1 << 20))
 
             def circular(self, content: bytes):
