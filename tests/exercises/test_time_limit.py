@@ -2,7 +2,6 @@
 
 import _thread
 import io
-import os
 import signal
 import sys
 import threading
@@ -166,8 +165,20 @@ def test_an_interrupt_that_comes_late_goes_nowhere(monkeypatch, arrived):
     assert sending.is_set() and limit.time_is_up
     wait_for(no_watcher_is_left)
     assert arrived == []
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
     wait_for(lambda: arrived)  # the handler is the one before, and hears the next
+
+
+def test_a_watcher_that_wakes_late_stays_silent(monkeypatch, arrived):
+    """The work ends, and the handler is back, just before the watcher has its turn."""
+    sent, left, screen = [], threading.Event(), io.StringIO()
+    monkeypatch.setattr(_thread, "interrupt_main", lambda: sent.append(None))
+    limit = TimeLimit(60.0, screen)
+    monkeypatch.setattr(limit._ended, "wait", lambda seconds: not left.wait(60))
+    limit.run(lambda: None)
+    left.set()
+    wait_for(no_watcher_is_left)
+    assert limit.time_is_up and not sent and not screen.getvalue()
 
 
 def test_a_quick_answer_meets_no_interrupt(monkeypatch, arrived):
