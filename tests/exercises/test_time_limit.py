@@ -46,16 +46,24 @@ def no_watcher_is_left():
     return "the time limit" not in [thread.name for thread in threading.enumerate()]
 
 
+def for_ever():
+    """It ends at last, so that a broken time limit fails a test and does not hang it."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        yield
+
+
 def wait_for(condition):
     """Until the condition holds, however slow the machine is; but not for ever."""
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
+    for _ in for_ever():
+        if condition():
+            return
         time.sleep(0.01)
+    raise AssertionError("waited in vain")
 
 
 def endless(log_p, D):
-    while True:
+    for _ in for_ever():
         try:
             log_p += 1
             print(log_p)
@@ -81,12 +89,12 @@ def test_a_loop_that_swallows_some_interrupts_is_cut(interrupts, monkeypatch, ca
         while len(swallowed) < 3:
             try:
                 listening.set()
-                while True:
+                for _ in for_ever():
                     pass
             except BaseException as problem:
                 swallowed.append(problem)
         listening.set()
-        while True:
+        for _ in for_ever():
             pass
 
     def when_it_listens(interrupt=_thread.interrupt_main):
@@ -105,7 +113,7 @@ def test_a_result_that_never_comes_is_cut_too(monkeypatch):
 
     class Lazy:
         def __array__(self, *options, **more):
-            while True:
+            for _ in for_ever():
                 pass
 
     assert "Stopped after 0 seconds" in hint_for("bits_per_dimension", lambda log_p, D: Lazy())
@@ -116,7 +124,7 @@ def test_the_user_may_interrupt_an_answer(interrupts):
     counted = []
 
     def counting(log_p, D):
-        while True:
+        for _ in for_ever():
             counted.append(None)
             if len(counted) == 1000:
                 _thread.interrupt_main()
