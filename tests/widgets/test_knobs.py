@@ -326,9 +326,8 @@ def test_a_move_costs_little_beyond_the_function(monkeypatch):
         return save(picture, *how, **settings)
 
     def told(part, key=None):
-        sent.append(
-            (type(part).__name__, key if key is None or isinstance(key, str) else set(key))
-        )
+        if keys := {key} if isinstance(key, str) else set(key):
+            sent.append((type(part).__name__, keys))
         return send_state(part, key)
 
     monkeypatch.setattr(Image.Image, "save", counted)
@@ -338,7 +337,9 @@ def test_a_move_costs_little_beyond_the_function(monkeypatch):
         live.sliders["a"].value = a
     assert calls == list(range(1, 11))
     assert encoded == 10 * [((118, 118), "L", {"compress_level": 1})]
-    assert [message for message in sent if message[0] == "Image"] == 10 * [("Image", {"value"})]
+    pictures = [message for message in sent if message[0] == "Image"]
+    heard = not widgets.__version__.startswith("7.")  # which sends nothing without a kernel
+    assert pictures == 10 * heard * [("Image", {"value"})]
     assert not [message for message in sent if message[0] not in ("Image", "IntSlider")]
 
 
