@@ -35,6 +35,7 @@ LAST_IS_AXIS = re.compile(
     "sum|mean|std|var|prod|any|all|max|min|amax|amin|argmax|argmin|cumsum|softmax|log_softmax|"
     "logsumexp|flatten|squeeze|unsqueeze|cat|stack|concatenate|norm|flip|chunk"
 )
+TELLING = 25  # letters of an expression that tell it from all others, whatever is around it
 BLOCKS = {"body", "orelse", "finalbody", "handlers", "cases"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -316,6 +317,7 @@ def find(fault: dict, sites: list[Site], checkout: Path) -> tuple[str, Site | No
         "exact": lambda s: (s.qualname, s.statement, s.operator, s.repeat, s.place),
         "renamed": lambda s: (loose(s.qualname), loose(s.statement), s.operator, s.place),
         "moved": lambda s: (loose(s.statement), s.operator, s.place),
+        "reworded": lambda s: (loose(s.old), loose(s.new), len(s.old) > TELLING or s.statement),
     }.items():
         same = [site for site in sites if key(site) == key(wanted)]
         if len(same) == 1:

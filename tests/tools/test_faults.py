@@ -168,6 +168,17 @@ def test_a_fault_is_found_in_a_function_of_another_name_or_not_at_all(toy):
         by_hand(toy, {"old": "total", "new": "sum", "file": "course_utils/sums/toy.py"})
 
 
+def test_a_long_expression_is_found_in_another_statement(toy):
+    fault = listed(toy, "-x.mean(dim=-1, keepdim=True).sum(0)")
+    file = toy / "course_utils/sums/toy.py"
+    file.write_text(file.read_text().replace("return -x", "y = 2 - 1 * -x"))
+    how, site = find(fault, sites_of(toy), toy)
+    assert how == "reworded" and site.statement == "y = 2 - 1 * " + fault["old"]
+    short = listed(toy, "i < n")
+    file.write_text(file.read_text().replace("while i < n:", "while i < n < 9:"))
+    assert find(short, sites_of(toy), toy) == ("not found", None)
+
+
 def test_equal_statements_of_a_function_are_told_apart(toy):
     file = toy / "course_utils/sums/toy.py"
     file.write_text("def f(x):\n    x = x + 1\n    x = x + 1\n    return x\n")
