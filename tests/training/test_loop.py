@@ -36,6 +36,7 @@ from course_utils.training import (
     loop,
     steps,
 )
+from course_utils.training.loop import flushes_denormals
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -284,6 +285,29 @@ def test_mean_of_an_epoch_weights_the_short_last_batch_by_its_rows(monkeypatch):
     )
     exact = grey_rows()[0].double().sum(1).mean().item() / 255
     assert means == pytest.approx([exact] * EPOCHS, rel=1e-6)
+
+
+# --- denormal numbers ---
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("stop_at", [None, 2])
+def test_denormals_are_zero_while_training_and_as_before_after_it(before, stop_at):
+    seen = []
+
+    def look(model, row):
+        seen.append(flushes_denormals())
+
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor cannot")
+    try:
+        torch.set_flush_denormal(before)
+        run(small_vae(), stop_at=stop_at, after_epoch=look)
+        assert flushes_denormals() == before
+    finally:
+        torch.set_flush_denormal(False)
+    assert set(seen) == (set() if stop_at else {True})
+    assert not flushes_denormals()
 
 
 # --- what stops a run ---
