@@ -59,6 +59,11 @@ def test_add():
 def test_count():
     assert count(3) == 3
 
+def test_that_fails_once():
+    with open("RUNS", "a+") as runs:
+        runs.write("x")
+        assert Sum().add(2) and runs.tell() != 3
+
 def test_that_fails_anyway():
     assert Sum().add(3) == 4
 
@@ -77,7 +82,7 @@ def toy(tmp_path: Path) -> Path:
         "course_utils/__init__.py": "",
         "course_utils/sums/__init__.py": "",
         "course_utils/sums/toy.py": TOY,
-        "tests/test_sums.py": TESTS,
+        "tests/test_sums.py": TESTS.replace("RUNS", str(tmp_path / "runs")),
         "pyproject.toml": "[tool.pytest.ini_options]\nmarkers = ['slow']\npythonpath = ['.']\n",
     }
     for name, text in files.items():
@@ -270,5 +275,6 @@ def test_survivors_meet_costly_tests_and_are_compared_with_an_earlier_run(measur
         "self.told(self.total, x)": None,
         "x < 0 or not x": "tests/test_sums.py::test_too_small",
     }
+    assert "does not fail again: tests/test_sums.py::test_that_fails_once" in printed
     _, lost = printed.split("caught before and not now")
     assert lost.count("survived") == 1 and "self.told(self.total, x) -> pass" in lost
