@@ -111,7 +111,7 @@ def test_it_leaves_the_model_as_it_was():
 def test_without_a_prior_nothing_is_said_of_one(kind):
     for model in (Stranger(), network(3, Autoencoder), DecoderOnly()):
         live = kind(model)
-        live.move(torch.tensor([3.0, 0.0, -4.0]))
+        live.move(torch.tensor([3.0, -4.0, 0.0]))
         assert live.text.value == "|z| = 5.00"
         assert list(live.buttons) == ["z = 0", "random z", "undo"]
         live.buttons["z = 0"].click()
