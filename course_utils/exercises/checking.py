@@ -210,7 +210,7 @@ def undisturbed():
     may need them on a page that has switched them off.
     """
     states = random.getstate(), np.random.get_state()
-    with own_seed(0), torch.inference_mode(False), torch.enable_grad():
+    with own_seed(0), torch.inference_mode(False):
         try:
             random.seed(0)
             np.random.seed(0)

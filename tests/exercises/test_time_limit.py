@@ -119,6 +119,18 @@ def test_a_result_that_never_comes_is_cut_too(monkeypatch):
     assert "Stopped after 0 seconds" in hint_for("bits_per_dimension", lambda log_p, D: Lazy())
 
 
+def test_the_time_is_up_in_a_second_attempt(monkeypatch):
+    """That it takes no plain numbers is the lesser trouble."""
+    monkeypatch.setattr(LIMIT, 0.1)
+
+    def for_tensors_only(log_p, D):
+        log_p.shape  # noqa: B018  raises for a number
+        for _ in for_ever():
+            pass
+
+    assert "Stopped after 0 seconds" in hint_for("bits_per_dimension", for_tensors_only)
+
+
 def test_the_user_may_interrupt_an_answer(interrupts):
     """Whatever the handler was before; it is no hint, and no watcher goes on."""
     counted = []
