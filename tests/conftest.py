@@ -1,7 +1,6 @@
 """What all tests share: fixtures, and skipping tests marked `gpu` without an accelerator."""
 
 import pytest
-from helpers.browser import browser  # noqa: F401  the fixture
 
 
 @pytest.fixture
