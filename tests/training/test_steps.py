@@ -175,6 +175,7 @@ def test_devices_without_matrix_units_have_no_bfloat16(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.digits
 @pytest.mark.parametrize("low", ["medium", "bfloat16"])
 def test_lower_precision_learns_as_well_within_the_spread_of_seeds(monkeypatch, low):
     """Whatever the processor makes of "medium": bfloat16, wider vectors, or nothing."""
