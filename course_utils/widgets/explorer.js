@@ -1,15 +1,17 @@
 // The latent explorer as one page: what moves the code z, and what is seen of it.
-// `export_html` of page.py puts model.js and this script into explorer.html, with the model as JSON;
-// what it shares with the explorers in a notebook (`SHARED` of interface.py) comes with the model.
+// `export_html` of page.py puts model.js, painting.js and this script into explorer.html, with the
+// model as JSON; what it shares with the explorers in a notebook (`SHARED` of interface.py) comes
+// with the model.
 "use strict";
 
 window.explorer = (() => {
   const model = JSON.parse(document.getElementById("model").textContent);
   const { latents: M, side: SIDE, limit: LIMIT, step: STEP } = model;
   const D = SIDE * SIDE;
-  const { bytes, halves, length } = computed;
+  const { bytes, length } = computed;
   const decode = computed.makeDecoder(model);
   const prior = computed.makePrior(model);
+  const painter = makePainter(model, decode);
   const get = (id) => document.getElementById(id);
   const make = (tag, className = "", text = "") => {
     const element = document.createElement(tag);
@@ -23,33 +25,8 @@ window.explorer = (() => {
   };
   const name = (m) => "z" + [...String(m + 1)].map((d) => "₀₁₂₃₄₅₆₇₈₉"[d]).join("");
 
-  // --- colours: ink on paper, which dark themes turn round ---------------------------------------
-
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const RAMP = new Uint32Array(256); // ink 0 to 255 as one little-endian RGBA number
-  const THEMES = { light: [[255, 255, 255], [16, 18, 22]], dark: [[25, 30, 35], [250, 250, 250]] };
-
-  function setTheme() {
-    const [paper, ink] = THEMES[dark.matches ? "dark" : "light"];
-    for (let i = 0; i < 256; i++) {
-      const [r, g, b] = paper.map((p, c) => Math.round(p + ((ink[c] - p) * i) / 255));
-      RAMP[i] = (255 << 24) | (b << 16) | (g << 8) | r;
-    }
-  }
-
-  function screen(canvas) {
-    canvas.width = canvas.height = SIDE;
-    const context = canvas.getContext("2d");
-    const image = context.createImageData(SIDE, SIDE);
-    const words = new Uint32Array(image.data.buffer);
-    return (ink, scale) => {
-      for (let i = 0; i < D; i++) words[i] = RAMP[Math.round(ink[i] * scale)];
-      context.putImageData(image, 0, 0);
-    };
-  }
-
-  const showDecoded = screen(get("decoded"));
-  const showOriginal = screen(get("original"));
+  const showDecoded = painter.screen(get("decoded"));
+  const showOriginal = painter.screen(get("original"));
 
   // --- the code z, and what changes it -----------------------------------------------------------
 
@@ -190,17 +167,14 @@ window.explorer = (() => {
   function makePad() {
     const element = get("pad");
     const marker = get("marker");
-    const canvas = get("map");
-    const TILES = model.tiles;
+    const shows = { images: () => get("show-images").checked, codes: () => get("show-codes").checked };
+    const map = painter.makeMap(get("map"), shows);
     let size = 0; // of the pad on the page, in its own pixels
-    const tiles = document.createElement("canvas");
-    tiles.width = tiles.height = TILES * SIDE;
     element.hidden = get("under").hidden = false;
     element.setAttribute("aria-label", `Latent plane, ${name(0)} across and ${name(1)} up`);
 
     const u = (m) => (z[m] - CENTRE[m]) / SCALE[m]; // prior standard deviations
     const inside = (value) => Math.max(-LIMIT, Math.min(LIMIT, value));
-    const across = (value) => ((inside(value) + LIMIT) / (2 * LIMIT)) * size;
 
     function go(u0, u1, who) {
       stop();
@@ -208,86 +182,9 @@ window.explorer = (() => {
       move(values.map((value, m) => CENTRE[m] + SCALE[m] * value), who);
     }
 
-    // The decoded manifold, a few rows a frame so that the page answers at once.
-    let row = TILES;
-    function drawTiles() {
-      const context = tiles.getContext("2d");
-      const image = context.createImageData(SIDE, SIDE);
-      const words = new Uint32Array(image.data.buffer);
-      const end = performance.now() + 8;
-      while (row < TILES && performance.now() < end) {
-        for (let column = 0; column < TILES; column++) {
-          const at = (n) => LIMIT * ((2 * n + 1) / TILES - 1);
-          const ink = decode([CENTRE[0] + SCALE[0] * at(column), CENTRE[1] - SCALE[1] * at(row)]);
-          for (let i = 0; i < D; i++) words[i] = RAMP[Math.round(ink[i] * 255)];
-          context.putImageData(image, column * SIDE, row * SIDE);
-        }
-        row += 1;
-      }
-      drawMap();
-      if (row < TILES) requestAnimationFrame(drawTiles);
-    }
-
-    const codes = model.codes && { at: halves(model.codes.at), label: bytes(model.codes.label) };
-    const colour = (k) => (dark.matches ? model.classes[k].dark : model.classes[k].light);
-
-    function drawMap() {
-      const context = canvas.getContext("2d");
-      const [paper] = THEMES[dark.matches ? "dark" : "light"];
-      const ink = dark.matches ? "255,255,255" : "0,0,0";
-      const withImages = get("show-images").checked;
-      const withCodes = codes && get("show-codes").checked;
-      const px = canvas.width / size; // of the canvas in one of the page
-      context.setTransform(1, 0, 0, 1, 0, 0);
-      context.fillStyle = `rgb(${paper})`;
-      context.fillRect(0, 0, canvas.width, canvas.height);
-      if (withImages) {
-        context.globalAlpha = withCodes ? 0.38 : 1;
-        context.drawImage(tiles, 0, 0, canvas.width, canvas.height);
-        context.globalAlpha = 1;
-      }
-      context.scale(px, px);
-      if (withCodes) {
-        const font = size / 48;
-        context.font = `700 ${font}px system-ui, sans-serif`;
-        context.textAlign = "center";
-        context.textBaseline = "middle";
-        context.lineJoin = "round";
-        context.lineWidth = font / 4;
-        context.strokeStyle = `rgb(${paper})`;
-        for (let n = 0; n < codes.label.length; n++) {
-          const x = codes.at[2 * n], y = codes.at[2 * n + 1];
-          if (Math.abs(x) > LIMIT || Math.abs(y) > LIMIT) continue;
-          const kind = model.classes[codes.label[n]];
-          context.fillStyle = colour(codes.label[n]);
-          if (kind.mark) {
-            context.strokeText(kind.mark, across(x), size - across(y)); // a rim of paper
-            context.fillText(kind.mark, across(x), size - across(y));
-          } else {
-            context.beginPath();
-            context.arc(across(x), size - across(y), font / 4, 0, 7);
-            context.fill();
-          }
-        }
-      }
-      context.strokeStyle = `rgba(${ink},0.55)`;
-      context.lineWidth = size / 420;
-      if (model.prior) {
-        context.setLineDash([size / 90, size / 90]);
-        for (let radius = 1; radius <= LIMIT; radius++) { // one, two, three standard deviations
-          context.beginPath();
-          context.arc(size / 2, size / 2, (radius / (2 * LIMIT)) * size, 0, 7);
-          context.stroke();
-        }
-        context.setLineDash([]);
-      }
-    }
-
     function resize() {
       size = element.clientWidth;
-      const sharp = Math.round(size * Math.min(3, window.devicePixelRatio || 1));
-      if (canvas.width !== sharp) canvas.width = canvas.height = sharp;
-      drawMap();
+      map.resize(size);
       refresh();
     }
 
@@ -321,25 +218,22 @@ window.explorer = (() => {
       else return;
       event.preventDefault();
     });
-    for (const id of ["show-images", "show-codes"]) get(id).addEventListener("change", drawMap);
+    for (const id of ["show-images", "show-codes"]) get(id).addEventListener("change", map.draw);
     new ResizeObserver(resize).observe(element);
 
-    get("codes-label").hidden = !codes;
+    get("codes-label").hidden = !map.hasCodes;
     return {
       place() {
-        marker.style.transform = `translate(${across(u(0))}px, ${size - across(u(1))}px)`;
+        const x = map.across(u(0)), y = size - map.across(u(1));
+        marker.style.transform = `translate(${x}px, ${y}px)`;
       },
       repaint() {
-        for (const [k, item] of [...get("legend").children].entries()) item.style.color = colour(k);
-        if (row >= TILES) {
-          row = 0;
-          requestAnimationFrame(drawTiles);
-        } else {
-          row = 0; // the drawing that is under way starts over
-        }
+        const items = [...get("legend").children];
+        for (const [k, item] of items.entries()) item.style.color = painter.colour(k);
+        map.repaint();
       },
       legend() {
-        if (!codes) return;
+        if (!map.hasCodes) return;
         for (const kind of model.classes) {
           get("legend").append(make("li", "", kind.mark ? kind.name : `● ${kind.name}`));
         }
@@ -466,7 +360,7 @@ window.explorer = (() => {
     button.append(canvas);
     button.addEventListener("click", () => encode(n));
     get("digits").append(button);
-    const show = screen(canvas);
+    const show = painter.screen(canvas);
     return () => show(image.ink, 1);
   });
 
@@ -518,13 +412,13 @@ window.explorer = (() => {
   });
 
   function repaint() {
-    setTheme();
+    painter.setTheme();
     for (const show of thumbnails) show();
     beside(shown);
     if (pad) pad.repaint();
     refresh();
   }
-  dark.addEventListener("change", repaint);
+  painter.dark.addEventListener("change", repaint);
   repaint();
 
   return {

@@ -22,6 +22,7 @@ from course_utils.session import PALETTE
 from course_utils.widgets.interface import CODED, SHARED
 from course_utils.widgets.subject import Subject, check_images
 
+SCRIPTS = ("model.js", "painting.js", "explorer.js")  # each uses those before it
 LARGEST_PAGE = 2_000_000  # bytes
 SLIDERS_IN_FRONT = 20  # on the page, in two columns
 EXAMPLES = 10  # test images that travel with it
@@ -251,7 +252,7 @@ def export_html(
     parts = {
         "title": html.escape(title),
         "data": data.replace("<", "\\u003c"),  # no label can close the script
-        "script": _shipped("model.js") + _shipped("explorer.js"),
+        "script": "".join(map(_shipped, SCRIPTS)),
     }
     # In one pass: a title that holds another place's name stays what it is.
     template = _shipped("explorer.html")

@@ -9,9 +9,10 @@ from helpers.explorers import DecoderOnly, images, network
 
 from course_utils.widgets import LatentPlane, LatentTraversal, export_html
 from course_utils.widgets import interface as shared
+from course_utils.widgets.page import SCRIPTS
 
 FILES = resources.files("course_utils.widgets")
-SCRIPT = "".join(FILES.joinpath(name).read_text("utf-8") for name in ("model.js", "explorer.js"))
+SCRIPT = "".join(FILES.joinpath(name).read_text("utf-8") for name in SCRIPTS)
 
 
 def test_all_that_is_shared_travels_with_the_page(tmp_path):
