@@ -2,10 +2,13 @@
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from urllib.error import HTTPError
 
 import platformdirs
+
+from course_utils.arguments import described
 
 PACKAGE = Path(__file__).resolve().parent
 CHECKOUT = PACKAGE.parent  # where the package stands in one; a wheel has none
@@ -22,12 +25,33 @@ def data_root(root: str | os.PathLike | None = None) -> Path:
     A folder that the user supplied, never to be written to: what is saved goes to `cache_root()`.
 
     Args:
-        root: a folder, `~` in it for the home folder; None for the variable or the cache.
+        root: a folder, `~` in it for the home folder; None for the variable or the cache. Quotes
+            and spaces around the variable are dropped: some systems keep them as they are typed.
     Returns:
         An absolute path, of a folder that may not exist.
+    Raises:
+        ValueError: for a `root` that is no path.
     """
-    chosen = root if root is not None else os.environ.get("COURSE_DATA") or cache_root()
-    return Path(chosen).expanduser().absolute()
+    if root is None:
+        variable = os.environ.get("COURSE_DATA", "").strip()
+        if variable[:1] == variable[-1:] and variable[:1] in ("'", '"'):
+            variable = variable[1:-1]
+        root = variable or cache_root()
+    return user_path("root", root).absolute()
+
+
+def user_path(name: str, value: str | os.PathLike) -> Path:
+    """A path that the user gave for the argument `name`, with `~` for the home folder.
+
+    Raises:
+        ValueError: for what is no path.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError(f"{name}: expected a folder's path, got {described(value)}")
+    path = Path(value)
+    with suppress(RuntimeError):  # the home of ~name is unknown: messages show it as it is
+        path = path.expanduser()
+    return path
 
 
 def data_roots(root: str | os.PathLike | None = None) -> list[Path]:
@@ -96,11 +120,40 @@ def short(path: Path) -> str:
 
     So that a stored output names no folder of the machine that it was made on.
     """
-    bases = {"$COURSE_DATA": os.environ.get("COURSE_DATA"), "": CHECKOUT, "~": Path.home()}
-    for name, base in bases.items():
-        if base and path.is_relative_to(base := Path(base).expanduser().absolute()):
+    if os.environ.get("COURSE_DATA") and path.is_relative_to(base := data_root()):
+        return (Path("$COURSE_DATA") / path.relative_to(base)).as_posix()
+    return _within(path)
+
+
+def quoted(path: Path) -> str:
+    """A path that something is wrong with, in quotes: what was looked at, from ~ on.
+
+    Never from COURSE_DATA on, as its value may be what is wrong.
+    """
+    letters = (
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in _within(path)
+    )
+    return f'"{"".join(letters)}"'
+
+
+def _within(path: Path) -> str:
+    for name, base in (("", CHECKOUT), ("~", Path.home())):
+        if path.is_relative_to(base):
             return (Path(name) / path.relative_to(base)).as_posix()
     return str(path)
+
+
+def no_folder(path: Path) -> str:
+    """Why nothing can be found in a folder: missing, a file, closed; "" where it can be read."""
+    try:
+        with os.scandir(path):
+            return ""
+    except FileNotFoundError:
+        return f"{quoted(path)} does not exist"
+    except NotADirectoryError:
+        return f"{quoted(path)} is a file, expected a folder"
+    except (OSError, ValueError) as error:  # ValueError: a name that no folder can have
+        return f"{quoted(path)} cannot be read: {reason(error)}"
 
 
 def reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Images to learn from: MNIST, digits and faces drawn from known factors; recorded figures."""
+"""Images to learn from: MNIST, drawn digits and faces, your own pictures; recorded figures."""
 
 from course_utils.data.digits import (
     ImageData,
@@ -9,6 +9,7 @@ from course_utils.data.digits import (
     load_faces,
     scaled,
 )
+from course_utils.data.own import load_images
 from course_utils.data.results import load_result
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "binarize",
     "load_digits",
     "load_faces",
+    "load_images",
     "load_result",
     "scaled",
 ]

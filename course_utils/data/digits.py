@@ -21,7 +21,15 @@ import torch
 from torch import Tensor
 
 from course_utils.data import mnist, strokes
-from course_utils.files import cache_root, data_roots, reason, short, try_to_write
+from course_utils.files import (
+    cache_root,
+    data_roots,
+    no_folder,
+    quoted,
+    reason,
+    short,
+    try_to_write,
+)
 
 SOURCES = ("auto", "mnist", "strokes")
 _STROKES_COUNTS, _FACES_COUNTS = (60_000, 10_000), (10_000, 2_000)  # train, test
@@ -39,10 +47,10 @@ class ImageData:
     """Images with their labels and, where they were drawn, the factors that they were drawn from.
 
     Attributes:
-        name: `"mnist"`, `"strokes"` or `"faces"`.
+        name: `"mnist"`, `"strokes"`, `"faces"`, or `"images"` for your own, from `load_images`.
         train_images, test_images: (N, 28, 28) uint8; 0 is background, 255 is ink.
         train_labels, test_labels: (N,) int64.
-        train_factors, test_factors: factor name -> (N,), or None for MNIST.
+        train_factors, test_factors: factor name -> (N,), or None where nobody knows them.
     """
 
     name: str
@@ -86,15 +94,16 @@ def load_digits(source: str = "auto", root: str | os.PathLike | None = None) -> 
         raise MNISTUnavailable(
             f"MNIST cannot be had: {'; '.join(notes)}.\nThree ways to get it:\n"
             "  1. Connect to the network and run this again.\n"
-            f"  2. Put {archives} in a folder, and pass root= or set COURSE_DATA to that folder.\n"
+            f"  2. Put {archives} (packed or not), or Keras's mnist.npz, in a folder, "
+            "and pass root= or set COURSE_DATA to that folder.\n"
             "  3. Copy the folder MNIST/raw of a colleague, or of torchvision, into "
-            f"{short(cache_root())}.\n"
+            f"{quoted(cache_root())}.\n"
             'Or draw the digits instead: load_digits("strokes").'
         )
     else:
         title = "Drawn digits" + " instead of MNIST" * (source == "auto")
         data, where = _load_drawn("strokes", _STROKES_COUNTS, strokes.digits, root, notes)
-    _tell(title, data, where, notes)
+    tell(title, data, where, notes)
     return data
 
 
@@ -110,11 +119,11 @@ def load_faces(root: str | os.PathLike | None = None) -> ImageData:
     """
     notes: list[str] = []
     data, where = _load_drawn("faces", _FACES_COUNTS, strokes.faces, root, notes)
-    _tell("Drawn faces", data, where, notes)
+    tell("Drawn faces", data, where, notes)
     return data
 
 
-def _tell(title: str, data: ImageData, where: str, notes: list[str]) -> None:
+def tell(title: str, data: ImageData, where: str, notes: list[str]) -> None:
     """Print the one line: what was loaded, from where, and what else there is to say."""
     why = f" ({'; '.join(notes)})" if notes else ""
     print(
@@ -201,20 +210,23 @@ def _load_drawn(
     `counts` are those of training and test images.
     """
     file = f"{name}-{_fingerprint(draw)}.pt"  # other images, another file
+    *supplied, _ = data_roots(root)
+    if not notes:  # nobody has said yet that the user's folder is none
+        notes += [f"not from your folder: {why}" for user in supplied if (why := no_folder(user))]
     for path in [folder / file for folder in data_roots(root)]:
         try:
             return _read_drawn(path, name, counts), short(path)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except Exception as error:  # zipfile and torch.load each have many ways to say damaged
-            notes.append(f"unusable {short(path)}: {reason(error)}")
+            notes.append(f"unusable {quoted(path)}: {reason(error)}")
     (train, train_labels, train_factors), (test, test_labels, test_factors) = _draw(draw, counts)
     data = ImageData(name, train, train_labels, test, test_labels, train_factors, test_factors)
     buffer = io.BytesIO()
     torch.save({key: value for key, value in vars(data).items() if key != "name"}, buffer)
     cached = cache_root() / file
     if unsaved := try_to_write(cached, buffer.getvalue()):
-        notes.append(f"not saved in {short(cached.parent)}: {unsaved}")
+        notes.append(f"not saved in {quoted(cached.parent)}: {unsaved}")
         return data, strokes.__name__
     notes.append("drawn now")
     for old in cached.parent.glob(f"{name}-{'[0-9a-f]' * 8}.pt"):

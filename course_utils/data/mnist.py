@@ -1,31 +1,33 @@
-"""MNIST: its four files from a folder, the cache or a verified download."""
+"""MNIST: its four files from a folder, the cache or a verified download.
 
-import gzip
+A folder may hold them in any form in which they travel: packed or not, with dots for dashes, in
+a folder of torchvision's, or as Keras's mnist.npz. The checksum of what is in them decides.
+"""
+
 import hashlib
 import math
 import os
-import queue
+import re
 import struct
-import threading
-import time
-import urllib.request
+import zipfile
+import zlib
+from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
-from course_utils import __version__
-from course_utils.files import data_roots, reason, short, try_to_write
+from course_utils.data.mirrors import download
+from course_utils.files import data_roots, no_folder, quoted, reason, short, try_to_write
 
-_LAYOUTS = ("MNIST/raw", "raw", ".")  # where MNIST's files may lie under a data root
-_SILENCE = 10.0  # seconds without a byte after which a mirror is given up
-_CRAWL_SECONDS, _CRAWL_BYTES = 20.0, 100_000  # fewer bytes in so long a time: given up as well
+_RAW = "MNIST/raw"  # where torchvision keeps the files, and the course what it downloads
+_KERAS = ("x_train", "y_train", "x_test", "y_test")  # arrays of mnist.npz, in the order of FILES
+_NOT_READ = r"mnist.*\.(csv|pkl|pkl\.gz|zip|tar\.gz|parquet|mat|arff)$"
+_GZIP = b"\x1f\x8b"
 
 
 class File(NamedTuple):
@@ -56,11 +58,22 @@ FILES = (
     File("t10k-labels-idx1-ubyte", (10_000,), 4_542,
           "ec29112dd5afa0611ce80d1b7f02629c", "27ae3e4e09519cfbb04c329615203637"),
 )
+# md5 of the unpacked files of Fashion-MNIST, and of KMNIST's archives, as published
+_OTHERS = dict.fromkeys(
+    ("f4a8712d7a061bf5bd6d2ca38dc4d50a", "9018921c3c673c538a1fc5bad174d6f9",
+     "8181f5470baa50b63fa0f6fddb340f0a", "15d484375f8d13e6eb1aabb0c3f46965"), "Fashion-MNIST",
+) | dict.fromkeys(
+    ("bdb82020997e1d708af4cf47b453dcf7", "e144d726b3acfaa3e44228e80efcd344",
+     "5c965bf0a639b31b8f53240b1b52f4d7", "7320c461ea6c1c855c0b718fb2a4b134"), "KMNIST",
+)
 # fmt: on
 
 
 class Damaged(ValueError):
     """The bytes are not those of the file that they should be."""
+
+
+Found = dict[str, tuple[Tensor, str]]  # name of a file -> what is in it, and where it came from
 
 
 def find(
@@ -78,7 +91,7 @@ def find(
         The tensors in the order of `FILES` (images uint8 (N, 28, 28), labels int64 (N,)) and
         where they came from; None where one cannot be had, and `notes` then say why.
     """
-    found: dict[str, tuple[Tensor, str]] = {}
+    found: Found = {}
     *supplied, cache = data_roots(root)  # none supplied, or one
     for user in supplied:
         faults = _search(user, found)
@@ -87,7 +100,7 @@ def find(
             return None
     faults = _search(cache, found)
     nowhere = faults or _lacking(cache, found)
-    if nowhere and (failure := _fetch(cache / _LAYOUTS[0], found, notes)):
+    if nowhere and (failure := _fetch(cache / _RAW, found, notes)):
         notes += [*nowhere, failure]
         return None
     notes += [f"instead of {fault}" for fault in faults]
@@ -95,60 +108,153 @@ def find(
     return [found[file.name][0] for file in FILES], " and ".join(places)
 
 
-def _search(base: Path, found: dict[str, tuple[Tensor, str]]) -> list[str]:
+def _search(base: Path, found: Found) -> list[str]:
     """Add to `found` what lies whole under `base`; returns what is there but of no use."""
-    unusable = []
+    faults: dict[str, list[Path]] = {}  # what is wrong -> the files of which that is true
+    paths = list(_paths(base))
     for file in [file for file in FILES if file.name not in found]:
-        faults = []
-        for path in [base / la / f"{file.name}{end}" for la in _LAYOUTS for end in (".gz", "")]:
+        wrong = []
+        for path in sorted((path for path in paths if _is_form_of(file, path)), key=_is_keras):
             try:
-                tensor = _decode(file, path.read_bytes(), packed=path.suffix == ".gz")
-                found[file.name] = tensor, short(path.parent)
+                found[file.name] = _decode(file, _content(file, path)), _origin(path)
                 break
-            except (FileNotFoundError, NotADirectoryError):
-                continue
             except (OSError, Damaged) as error:
-                faults.append(f"unusable {short(path)}: {reason(error)}")
+                wrong.append((reason(error), path))
         else:
-            unusable += faults
-    return unusable
+            for why, path in wrong:
+                faults.setdefault(why, []).append(path)
+    return [f"unusable {_listed(where)}: {why}" for why, where in faults.items()]
 
 
-def _lacking(base: Path, found: dict[str, tuple[Tensor, str]]) -> list[str]:
+def _listed(paths: list[Path]) -> str:
+    first, *others = dict.fromkeys(paths)
+    also = f" and {len(others)} more file{'s' * (len(others) > 1)}" if others else ""
+    return quoted(first) + also
+
+
+def _lacking(base: Path, found: Found) -> list[str]:
     """What to say of a folder that was searched and leaves something to be found."""
     missing = [file.name for file in FILES if file.name not in found]
-    absent = "" if os.path.isdir(base) else ", which does not exist"
-    what = ", ".join(missing) if found else "MNIST"
-    return [f"no {what} in {short(base)}{absent}"] if missing else []
+    if not missing:
+        return []
+    what = f"no {', '.join(missing) if found else 'MNIST'}"
+    if why := no_folder(base):
+        return [f"{what}: {why}"]
+    others = [path.name for path in _paths(base) if re.search(_NOT_READ, path.name.lower())]
+    aside = f' ("{others[0]}" is in a form that is not read)' if others else ""
+    return [f"{what} in {quoted(base)}{aside}"]
 
 
-def _decode(file: File, content: bytes, packed: bool) -> Tensor:
-    """The tensor in the bytes of an idx file, or of its gzip archive if `packed`.
+# --- The forms in which it travels ---------------------------------------------------------------
+
+
+def _paths(base: Path) -> Iterator[Path]:
+    """What lies in the folders that may hold MNIST's files: raw in MNIST, raw, MNIST, `base`.
+
+    Where a folder has the name of a file, as Kaggle unpacks them, what lies in that.
+    """
+    inner = _folders(base, "mnist")
+    torchvision = [raw for folder in inner for raw in _folders(folder, "raw")]
+    for folder in [*torchvision, *_folders(base, "raw"), *inner, base]:
+        for path in _children(folder):
+            named_alike = any(_is_form_of(file, path) for file in FILES)
+            yield from (named_alike and _children(path)) or [path]
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except (OSError, ValueError):  # no folder, or a name that no folder can have
+        return []
+
+
+def _folders(base: Path, name: str) -> list[Path]:
+    return [path for path in _children(base) if path.name.lower() == name and path.is_dir()]
+
+
+def _is_form_of(file: File, path: Path) -> bool:
+    """Whether a file's name says that it holds this one of MNIST's, in any form."""
+    plain = re.sub("[^a-z0-9]+", "-", path.name.lower())
+    return plain.startswith(file.name) or _is_keras(path)
+
+
+def _is_keras(path: Path) -> bool:
+    return re.fullmatch(r"mnist[ _-]*(\(?\d+\)?)?\.npz", path.name.lower()) is not None
+
+
+def _origin(path: Path) -> str:
+    return short(path if _is_keras(path) else path.parent)
+
+
+def _content(file: File, path: Path) -> bytes:
+    """The bytes of a file; of Keras's mnist.npz, as they would stand in the idx file."""
+    if not _is_keras(path):
+        return path.read_bytes()
+    key = _KERAS[FILES.index(file)]
+    try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("no npz archive")
+        with np.load(path, allow_pickle=False) as arrays:
+            values = arrays[key]
+    except Exception as error:  # zipfile and NumPy each have many ways to say damaged
+        raise Damaged(f"{key}: {reason(error)}") from None
+    if values.dtype.kind not in "ui" or not ((values >= 0) & (values <= 255)).all():
+        raise Damaged(f"{key}: {values.dtype}, expected whole numbers from 0 to 255")
+    return _header(values.shape) + values.astype(np.uint8).tobytes()
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    """Of an idx file of bytes: its kind and its shape."""
+    return struct.pack(f">{1 + len(shape)}I", 0x0800 + len(shape), *shape)
+
+
+def _decode(file: File, content: bytes) -> Tensor:
+    """The tensor in the bytes of an idx file, or of a gzip archive of it, packed by whomever.
 
     Images stay uint8; labels become int64, which torch can index with. Raises Damaged, naming
-    what was found and what was expected. A raw file's checksum matters: Fashion-MNIST has the
-    same file names, and the same header.
+    what was found and what was expected. The checksum matters: Fashion-MNIST has the same file
+    names, and the same header.
     """
-
-    def expect(what: str, got: str, expected: str) -> None:
-        if got != expected:
-            raise Damaged(f"{what} {got}, expected {expected}")
-
-    def md5() -> str:
-        return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-    header = struct.pack(f">{1 + len(file.shape)}I", 0x0800 + len(file.shape), *file.shape)
-    if packed:
-        expect("size", f"{len(content):,} bytes", f"{file.gz_bytes:,} bytes")
-        expect("md5", md5(), file.gz_md5)
-        content = gzip.decompress(content)
-    expect("idx header", content[: len(header)].hex(" ", 4), header.hex(" ", 4))
+    header = _header(file.shape)
     length = len(header) + math.prod(file.shape)
-    expect("size", f"{len(content):,} bytes", f"{length:,} bytes")
-    if not packed:
-        expect("md5", md5(), file.raw_md5)
-    values = np.frombuffer(content, dtype=np.uint8, offset=len(header)).reshape(file.shape)
+    raw = content
+    for _ in range(2):  # an archive of an archive: some browsers make them
+        raw = _unpacked(raw, length + 1_024)  # what cannot be packed grows a little
+    _expect("idx header", raw[: len(header)].hex(" ", 4), header.hex(" ", 4))
+    _expect("size", f"{len(raw):,} bytes", f"{length:,} bytes")
+    if (md5 := _md5(raw)) != file.raw_md5:
+        if other := _OTHERS.get(md5) or _OTHERS.get(_md5(content)):
+            raise Damaged(f"this is {other}, not MNIST")
+        raise Damaged(f"damaged, or not MNIST's: md5 {md5}, expected {file.raw_md5}")
+    values = np.frombuffer(raw, dtype=np.uint8, offset=len(header)).reshape(file.shape)
     return torch.from_numpy(values.copy() if values.ndim == 3 else values.astype(np.int64))
+
+
+def _unpacked(content: bytes, most: int) -> bytes:
+    """What a gzip archive holds, up to one byte more than `most`; all else as it is."""
+    if not content.startswith(_GZIP):
+        return content
+    raw = b""
+    while content.startswith(_GZIP) and len(raw) <= most:  # some archives have many parts
+        part = zlib.decompressobj(wbits=31)
+        try:
+            raw += part.decompress(content, most + 1 - len(raw))
+        except zlib.error as error:
+            raise Damaged(f"damaged archive, {error}") from None
+        content = part.unused_data
+    return raw
+
+
+def _expect(what: str, got: str, expected: str) -> None:
+    if got != expected:
+        raise Damaged(f"{what} {got}, expected {expected}")
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+# --- A download ----------------------------------------------------------------------------------
 
 
 def _fetch(folder: Path, found: dict[str, tuple[Tensor, str]], notes: list[str]) -> str:
@@ -161,63 +267,16 @@ def _fetch(folder: Path, found: dict[str, tuple[Tensor, str]], notes: list[str])
     for mirror in MNIST.mirrors:  # a mirror that fails once is left for the next
         try:
             for file in [file for file in FILES if file.name not in found]:
-                archive = _download(f"{mirror}{file.name}.gz", file.gz_bytes)
-                tensor = _decode(file, archive, packed=True)
+                archive = download(f"{mirror}{file.name}.gz", file.gz_bytes)
+                _expect("size", f"{len(archive):,} bytes", f"{file.gz_bytes:,} bytes")
+                _expect("md5", _md5(archive), file.gz_md5)
+                tensor = _decode(file, archive)
                 fault = try_to_write(folder / f"{file.name}.gz", archive)
                 found[file.name] = tensor, "the network" if fault else short(folder)
                 unsaved = unsaved or fault
         except (OSError, HTTPException, ValueError) as error:
             failures.append(f"{urlsplit(mirror).netloc}: {reason(error)}")
         else:
-            notes.append(f"not saved in {short(folder)}: {unsaved}" if unsaved else "downloaded")
+            notes.append(f"not saved in {quoted(folder)}: {unsaved}" if unsaved else "downloaded")
             return ""
     return f"download failed, {', '.join(failures)}"
-
-
-def _download(url: str, size: int) -> bytes:
-    """The bytes at `url`, at most `size`; OSError when the mirror is silent, or crawls.
-
-    A thread reads and this one watches the clock, because a socket's time limit holds for one read
-    from one address: looking up the name, trying eight addresses in turn, or a server that sends
-    a byte every nine seconds would each outlast it.
-    """
-    chunks: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
-    stop = threading.Event()
-
-    def read() -> None:
-        try:
-            request = urllib.request.Request(
-                url, headers={"User-Agent": f"course_utils/{__version__}"}
-            )
-            with urllib.request.urlopen(request, timeout=_SILENCE) as response:
-                while not stop.is_set() and (chunk := response.read1(65_536)):
-                    chunks.put(chunk)
-            chunks.put(b"")
-        except Exception as error:  # handed over: it is raised where it can be caught
-            if isinstance(error, HTTPError):
-                error.close()
-            chunks.put(error)
-
-    threading.Thread(target=read, daemon=True).start()
-    body, mark, since = bytearray(), 0, time.monotonic()
-    try:
-        with tqdm(
-            desc=url.rpartition("/")[2], total=size, unit="B", unit_scale=True, leave=False
-        ) as bar:
-            while len(body) <= size:
-                chunk = chunks.get(timeout=_SILENCE)
-                if isinstance(chunk, Exception):
-                    raise chunk
-                if not chunk:
-                    break
-                body += chunk
-                bar.update(len(chunk))
-                if len(body) < size and time.monotonic() - since > _CRAWL_SECONDS:
-                    if len(body) - mark < _CRAWL_BYTES:
-                        raise TimeoutError(f"{len(body) - mark:,} bytes in {_CRAWL_SECONDS:g} s")
-                    mark, since = len(body), time.monotonic()
-    except queue.Empty:
-        raise TimeoutError(f"silent for {_SILENCE:g} s") from None
-    finally:
-        stop.set()
-    return bytes(body)

@@ -130,7 +130,7 @@ def test_damaged_drawings_are_drawn_again(harm, checkout, tmp_path, monkeypatch,
     path.write_bytes(harm(content))
     capsys.readouterr()
     assert load_digits("strokes").train_images.equal(data.train_images)
-    assert f"{path} (unusable {path}: " in the_line(capsys)
+    assert f'{path} (unusable "{path}": ' in the_line(capsys)
     load_digits("strokes")
     assert the_line(capsys) == f"Drawn digits: 60 + 20 images from {path}"
     assert not (tmp_path / "it ran").exists()
@@ -218,7 +218,7 @@ def test_disk_with_room_for_some(checkout, small, monkeypatch, capsys):
         assert_is_mnist(load_digits("mnist"))
     raw = checkout / "data/cache/MNIST/raw"
     line = the_line(capsys)
-    assert f"from the network and {raw} (not saved in {raw}: No space left on device)" in line
+    assert f'from the network and {raw} (not saved in "{raw}": No space left on device)' in line
     del small[f"{TRAIN_IMAGES}.gz"]
     assert_whole_archives(checkout, small)
 
@@ -241,7 +241,7 @@ def test_cache_that_cannot_be_written(fault, checkout, small, monkeypatch, capsy
         assert load().train_images.shape == (60, 28, 28)
         line = the_line(capsys)
         assert line.startswith(f"Drawn {title}: 60 + 20 images from course_utils.data.strokes (")
-        assert f"(not saved in {checkout / 'data/cache'}: " in line and f"{words})" in line
+        assert f'(not saved in "{checkout / "data/cache"}": ' in line and f"{words})" in line
     assert listing(checkout) == before
 
 

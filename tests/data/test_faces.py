@@ -154,7 +154,7 @@ def test_faces_are_cached_and_damage_is_mended(checkout, capsys):
         again = load_faces()
         printed = capsys.readouterr().out
         assert printed.startswith(line) and printed.count("\n") == 1
-        assert (f"(unusable data/cache/{file.name}: " in printed) == (harm is not None)
+        assert (f'(unusable "data/cache/{file.name}": ' in printed) == (harm is not None)
         for part, (images, labels, factors) in drawn.items():
             assert torch.equal(getattr(again, f"{part}_images"), images)
             assert torch.equal(getattr(again, f"{part}_labels"), labels)

@@ -73,7 +73,9 @@ def assert_is_drawn(data: ImageData) -> None:
 def in_full(text: str) -> str:
     """Paths under COURSE_DATA and the checkout are printed relative to them: undo that."""
     text = text.replace("$COURSE_DATA", os.environ.get("COURSE_DATA", "$COURSE_DATA"))
-    return text.replace(" data/cache", f" {files.CHECKOUT.as_posix()}/data/cache")
+    for before in (" ", '"'):  # a path, or one in quotes
+        text = text.replace(f"{before}data/cache", f"{before}{files.CHECKOUT.as_posix()}/data/cache")
+    return text
 
 
 def the_line(capsys) -> str:

@@ -21,7 +21,7 @@ GIVES_UP = 60.0  # seconds after which a mirror that keeps one waiting hangs up:
 def real_archives() -> dict[str, bytes] | None:
     """The four archives of MNIST, where this machine has them."""
     for base in data_roots():
-        for layout in mnist._LAYOUTS:
+        for layout in ("MNIST/raw", "raw", "."):
             paths = [base / layout / f"{file.name}.gz" for file in mnist.FILES]
             if all(path.is_file() for path in paths):
                 return {path.name: path.read_bytes() for path in paths}
