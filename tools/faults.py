@@ -51,9 +51,10 @@ ROOT = Path(__file__).parents[1]
 LEFT_OUT = (".git", ".venv", "__pycache__", ".coverage*", "build", "dist", "shared")
 LATER = {"slow", "browser", "gpu", "grading", "colab", "publish"}  # marks of costly tests
 WITHOUT = ("-p", "no:cacheprovider", "-p", "no:nbval")  # which takes seconds to import
-FIRST = 40  # tests that a fault meets at first
 MEMORY = 10 * 2**30  # bytes of a test process
-LATEST = 12  # costly tests that a survivor meets at most
+FIRST = 40  # tests that a fault meets at first
+WIDE = 100  # tests of the same files and of the room that a survivor meets
+LATEST = 12  # costly tests that it meets
 
 
 def preload(checkout: Path) -> None:
@@ -194,9 +195,10 @@ class Tests:
         near, around = self.executing(site), []
         quick = varied([test for test in near if not self.marks[test] & LATER])
         if thorough:
-            around = [test for test in self.around(site, near) if not self.marks[test] & LATER]
+            wide = [test for test in self.around(site, near) if not self.marks[test] & LATER]
+            around = varied([test for test in wide if test not in quick])[:WIDE]
             around += varied([test for test in near if self.marks[test] & LATER])[:LATEST]
-        return [quick[:FIRST], quick[FIRST:], [test for test in around if test not in quick]]
+        return [quick[:FIRST], quick[FIRST:], around]
 
     def try_out(self, tests: set[str]) -> None:
         """Runs the tests that are new without a fault: only those that pass are of use."""
