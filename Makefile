@@ -18,7 +18,7 @@ READY := .venv/.ready
 # Two workers of one thread each: threads that wait for each other would take turns with the other
 # worker's. A notebook's cells, and tests that share a server, stay together on one worker.
 WORKERS ?= 2
-PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadgroup
+PYTEST := $(PY) -m pytest -p no:nbval -n $(WORKERS) --dist loadgroup
 NBVAL := $(PY) -m pytest -n $(WORKERS) --dist loadfile --nbval --nbval-current-env \
     --nbval-cell-timeout=600 notebooks
 test test-fast test-digits test-publish: export OMP_NUM_THREADS ?= 1
