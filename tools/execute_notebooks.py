@@ -23,7 +23,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 from course_utils.files import write_whole
-from tools.notebook_files import NOTEBOOKS, content
+from tools.notebook_files import NOTEBOOKS, NotNotebook, content, read_notebook
 
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE_INFO = {"name": "python"}
@@ -33,7 +33,7 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 class NotebookFailed(Exception):
-    """A cell failed; the message names the notebook, the cell and the error."""
+    """A notebook did not run; the message names it, the cell and the error."""
 
 
 def merge_streams(outputs: list) -> list:
@@ -113,10 +113,13 @@ def execute(path: Path) -> str:
     """Execute one notebook in place; returns a line on what it took.
 
     Raises:
-        NotebookFailed: a cell raised an error, took too long, or killed the kernel. The file is
-            then as it was.
+        NotebookFailed: the file is no notebook, or a cell raised an error, took too long, or
+            killed the kernel. The file is then as it was.
     """
-    nb = nbformat.read(path, as_version=4)
+    try:
+        nb = read_notebook(path)
+    except NotNotebook as problem:
+        raise NotebookFailed(str(problem)) from None
     at = {"cell": 0, "memory": ""}
 
     def on_cell_start(cell, cell_index):

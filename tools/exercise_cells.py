@@ -176,15 +176,31 @@ def exercises_of(nb: NotebookNode, name: str = "notebook") -> list[ExerciseCells
             heading or no check.
     """
     found, complaints = [], []
+    places = {cell.id: i for i, cell in enumerate(nb.cells)}
     for i, cell in enumerate(nb.cells):
         try:
             regions = solution_regions(cell.source)
             if regions:
+                refuse_copy(cell, i, places)
                 found.append(one_exercise(nb.cells, i, regions))
         except ValueError as problem:
             complaints.append((cell.id, str(problem)))
     complain(name, complaints)
     return found
+
+
+def refuse_copy(cell: NotebookNode, i: int, places: dict[str, int]) -> None:
+    """A copy that JupyterLab makes has a new id, and nbgrader's name of the cell that it was.
+
+    Raises:
+        ValueError: the cell in place i is one.
+    """
+    original = cell.metadata.get("nbgrader", {}).get("grade_id")
+    if original != cell.id and original in places:
+        raise ValueError(
+            f"cell {i} is a copy of '{original}', cell {places[original]}: "
+            "give it and its check ids of their own, and delete their nbgrader metadata"
+        )
 
 
 def one_exercise(cells: list[NotebookNode], i: int, regions: list[Region]) -> ExerciseCells:

@@ -1,4 +1,9 @@
-"""Where the notebooks lie, and what a notebook is in its file."""
+"""Where the notebooks lie, what a notebook is in its file, and which files hold one."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
@@ -6,8 +11,86 @@ from nbformat import NotebookNode
 from course_utils.files import CHECKOUT
 
 NOTEBOOKS = CHECKOUT / "notebooks"
+CELL_TYPES = {"code", "markdown", "raw"}
+REMEDY = "LECTURERS.md says how to mend that"
+
+
+class NotNotebook(ValueError):
+    """A file holds no notebook that can be used; each line of the message names file and cell."""
 
 
 def content(nb: NotebookNode) -> bytes:
     """A notebook as it stands in its file."""
     return (nbformat.writes(nb) + "\n").encode()
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """The notebook in a file, whose cells all have ids, no two the same.
+
+    nbformat gives cells without ids random ones and lets copies keep theirs, so that is looked at
+    before.
+
+    Raises:
+        NotNotebook: with all complaints. Cells are numbered from 0.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as problem:
+        raise NotNotebook(f"{path.name}: cannot be read: {_one_line(problem)}") from None
+    except (json.JSONDecodeError, RecursionError) as problem:
+        raise NotNotebook(f"{path.name}: not JSON: {_one_line(problem)}") from None
+    if complaints := list(_complaints(raw)):
+        raise NotNotebook("\n".join(f"{path.name}{complaint}" for complaint in complaints))
+    try:
+        nbformat.validate(raw)
+    except nbformat.ValidationError as problem:
+        _, number, *field = [*problem.absolute_path, "", ""]
+        cell = f", cell {number}" if isinstance(number, int) else ""
+        about = "/".join(str(part) for part in field if part != "")
+        said = f"{about}: {problem.message}" if about else problem.message
+        raise NotNotebook(f"{path.name}{cell}: {_one_line(said)}") from None
+    return nbformat.v4.to_notebook(raw)
+
+
+def _one_line(problem: Any) -> str:
+    """What an error says, in one line that can be read."""
+    text = " ".join(str(problem).split())
+    return text if len(text) <= 150 else f"{text[:147]}..."
+
+
+def _complaints(raw: Any) -> Iterator[str]:
+    """What stands behind the file's name about content that is no notebook with ids."""
+    if not isinstance(raw, dict) or not isinstance(raw.get("nbformat"), int):
+        yield ": no notebook, though JSON: it names no `nbformat`"
+        return
+    major, minor, cells = raw["nbformat"], raw.get("nbformat_minor"), raw.get("cells")
+    if major != 4:
+        yield f": a notebook of format {major}, expected 4.5: {REMEDY}"
+        return
+    if not isinstance(cells, list):
+        yield ": no notebook, though JSON: it has no list of cells"
+        return
+    wrong = False
+    for i, cell in enumerate(cells):
+        if not isinstance(cell, dict) or cell.get("cell_type") not in CELL_TYPES:
+            yield f", cell {i}: no cell: expected a `cell_type`, one of {sorted(CELL_TYPES)}"
+        elif not isinstance(cell.get("id", ""), str):
+            yield f", cell {i}: its id is no text: {_one_line(cell['id'])}"
+        else:
+            continue
+        wrong = True
+    if wrong:
+        return
+    without = [i for i, cell in enumerate(cells) if not cell.get("id")]
+    if without:
+        others = f", nor have {len(without) - 1} more" if len(without) > 1 else ""
+        yield f", cell {without[0]}: it has no id{others}: {REMEDY}"
+    elif not isinstance(minor, int) or minor < 5:
+        yield f": a notebook of format 4.{minor}, expected 4.5: {REMEDY}"
+    first: dict[str, int] = {}
+    for i, cell in enumerate(cells):
+        if (name := cell.get("id")) and first.setdefault(name, i) != i:
+            yield (
+                f", cells {first[name]} and {i}: both have the id '{name}', as a copy has: "
+                "give the second one an id of its own"
+            )

@@ -29,7 +29,7 @@ from tools.exercise_cells import (
     solution_regions,
     stub,
 )
-from tools.notebook_files import NOTEBOOKS, content
+from tools.notebook_files import NOTEBOOKS, NotNotebook, content, read_notebook
 
 STUDENT = "student"  # the folder beside the notebooks
 EXPECTED = "expected-result"  # tag of cells whose figures students do get
@@ -204,12 +204,20 @@ def read_all(folder: Path) -> dict[str, NotebookNode]:
     """The instructor's notebooks in a folder, by file name.
 
     Raises:
-        ReleaseError: there are none.
+        ReleaseError: there are none, or not all of them can be read.
     """
     paths = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
     if not paths:
         raise ReleaseError(f"no notebooks in {folder}")
-    return {path.name: nbformat.read(path, as_version=4) for path in paths}
+    notebooks, complaints = {}, []
+    for path in paths:
+        try:
+            notebooks[path.name] = read_notebook(path)
+        except NotNotebook as problem:
+            complaints.append(str(problem))
+    if complaints:
+        raise ReleaseError("\n".join(complaints))
+    return notebooks
 
 
 def student_files(folder: Path = NOTEBOOKS) -> dict[str, bytes]:

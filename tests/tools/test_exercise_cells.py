@@ -1,6 +1,7 @@
 """Exercises in cells: the stubs, what is refused, the points, and what a cell needs to run."""
 
 import ast
+import copy
 import re
 
 import pytest
@@ -154,6 +155,12 @@ def _(nb):
     line = "    y = sum([x, x])\n"
     twice = DOUBLE.replace("    ### BEGIN", line + "    ### BEGIN")
     cell(nb, "ex1").source = twice.replace("    y = x + x  # not a word of this\n", line)
+
+
+@faulty("a copy of JupyterLab's", "a1b2", "cell 13 is a copy of 'ex1', cell 7")
+def _(nb):
+    nb.cells += copy.deepcopy([cell(nb, "ex1"), cell(nb, "ex1_check")])
+    nb.cells[-2].id, nb.cells[-1].id = "a1b2", "c3d4"
 
 
 @faulty("no metadata", "ex1", "run `make student`")
