@@ -2,25 +2,28 @@
 
 import base64
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets as widgets
+import numpy as np
 import torch
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.data import as_float
+from course_utils.arguments import count
+from course_utils.data import ImageData, as_float
 from course_utils.distributions import normal_log_prob
 from course_utils.plotting import as_images, mosaic, traversal_table
 from course_utils.widgets import controls
+from course_utils.widgets.given import brief, images_and_labels
 from course_utils.widgets.interface import CODED, STEP, SWING, TYPICAL, UNUSED, WHERE
 from course_utils.widgets.pictures import STYLE, to_png
 from course_utils.widgets.private import answer_at_once
-from course_utils.widgets.subject import Subject, check_images
+from course_utils.widgets.subject import Subject
 
 IN_FRONT = 10  # sliders that stand open; the others are folded
 IN_STILL = 8  # units that the still picture moves
@@ -33,7 +36,7 @@ def read_out(z: Tensor, has_prior: bool) -> str:
     if not has_prior:
         return f"|z| = {distance:.2f}"
     log_prob = normal_log_prob(z, torch.zeros_like(z), torch.zeros_like(z))
-    half = torch.tensor(len(z) / 2, dtype=torch.double)
+    half = z.new_tensor(len(z) / 2)
     closer = torch.special.gammainc(half, distance.square() / 2).item()  # chi-squared, M d.o.f.
     where = WHERE[1]
     if closer < TYPICAL[0]:
@@ -54,7 +57,7 @@ class Walk:
     """
 
     def __init__(self, size: int):
-        self.z = torch.zeros(size)
+        self.z = torch.zeros(size, dtype=torch.float32, device="cpu")
         self.number: int | None = None
         self._past: list[tuple[Tensor, int | None]] = []
         self._sliding: int | None = None  # the unit whose slider moved last
@@ -90,23 +93,26 @@ class Explorer(widgets.VBox):
         sliders: unit m (from 0) to its FloatSlider; setting its `.value` redraws.
         image: the `widgets.Image`; its `.value` holds the decoded image as PNG bytes.
         text: the `widgets.Label` under it: |z| and, of a model with a prior, how typical z is.
+        images: (N, ...) on the CPU; labels: what each of them is called.
         codes: (N, M) of the first images; kl: (M,), where the encoder knows its uncertainty.
     """
 
     _width = 392  # of the decoded image on the page, in pixels
 
-    def __init__(self, model: Any, images: Tensor | None, labels: Tensor | None):
+    def __init__(self, model: Any, images: Any, labels: Any):
         super().__init__()
-        self.model, self.images, self.labels = model, images, labels
+        self.model = model
+        self.images, self.labels = images_and_labels(images, labels)
         self._subject = Subject(model, least=2)
         self.codes = self.kl = None
-        if images is not None:
-            check_images(images, labels)
-            self.codes = self._subject.encode_mean(images[:CODED])
-            self.kl = self._subject.unit_kl(images[:CODED])
+        if self.images is not None:
+            self.codes = self._subject.encode_mean(self.images[:CODED])
+            self.kl = self._subject.unit_kl(self.images[:CODED])
         self._walk = Walk(self._subject.latent_dim)
         self._setting = False
-        self._draws = torch.Generator().manual_seed(0)  # its own: no other random stream moves
+        self._draws = torch.Generator("cpu").manual_seed(
+            0
+        )  # its own: no other random stream moves
         front, folded = self._units()
         self._make_controls(front + folded)
         style = widgets.HTML(STYLE, layout={"display": "none"})
@@ -114,7 +120,7 @@ class Explorer(widgets.VBox):
         self.children = [self._arrange([self.image, self.text], in_order), style]
         self.add_class("course-knobs")
         self.add_class("course-live")
-        if images is None:
+        if self.images is None:
             self._redraw()
         else:
             self.encode_image(0)
@@ -185,15 +191,24 @@ class Explorer(widgets.VBox):
 
     def move(self, z: Tensor) -> None:
         """Show another code, (M,). `undo` takes it back."""
-        z = torch.as_tensor(z, dtype=torch.float32).detach().cpu()
-        if z.shape != self._walk.z.shape or not z.isfinite().all():
-            raise ValueError(f"z: expected {len(self._walk.z)} finite numbers, got {z}")
+        try:
+            code = torch.as_tensor(z, dtype=torch.float32, device="cpu").detach()
+        except (
+            TypeError,
+            ValueError,
+            RuntimeError,
+            OverflowError,
+        ):  # text, None, lists of unequal length
+            code = None
+        if code is None or code.shape != self._walk.z.shape or not code.isfinite().all():
+            raise ValueError(f"z: expected {len(self._walk.z)} finite numbers, got {brief(z)}")
         self._walk.step()
-        self._place(z)
+        self._place(code)
 
     def random(self) -> None:
         """Show a draw from N(0, I), which is the prior where the model has one."""
-        self.move(torch.randn(self._subject.latent_dim, generator=self._draws))
+        size = self._subject.latent_dim
+        self.move(torch.randn(size, generator=self._draws, dtype=torch.float32, device="cpu"))
 
     def undo(self) -> None:
         """Go back one step; moving one slider is one step, however far it went."""
@@ -206,12 +221,16 @@ class Explorer(widgets.VBox):
 
     def encode_image(self, number: int) -> None:
         """Show the mean code of one of the images, and its reconstruction beside it."""
-        if self.images is None or not 0 <= number < len(self.images):
-            have = 0 if self.images is None else len(self.images)
-            raise ValueError(f"image: expected a number below {have}, got {number}")
+        have = 0 if self.images is None else len(self.images)
+        try:
+            at = count("image", number, least=0)
+        except ValueError:
+            at = have
+        if at >= have:
+            raise ValueError(f"image: expected a number below {have}, got {brief(number)}")
         self._walk.step()
-        self._show_pair(number)
-        self._place(self._mean_code(number))
+        self._show_pair(at)
+        self._place(self._mean_code(at))
 
     def _mean_code(self, number: int) -> Tensor:
         return self._subject.encode_mean(self.images[number : number + 1])[0]
@@ -262,7 +281,7 @@ class Explorer(widgets.VBox):
         with self.pair.hold_sync():
             self.pair.width = str(3 * pair.shape[1])
             self.pair.value = to_png(pair)[0]
-        label = "" if self.labels is None else f" (label {int(self.labels[number])})"
+        label = "" if self.labels is None else f" (label {self.labels[number]})"
         self.pair_text.value = f"original{label} | decoded"
 
     def _redraw(self) -> None:
@@ -313,14 +332,22 @@ class LatentTraversal(Explorer):
     one unit to and fro, undo. Introduced in notebook 06.
 
     Args:
-        model: with `latent_dim` and `decode_mean(z)` or `decode(z)`; `encode_mean(x)` is needed
-            for `images`. What else it may say of itself stands in `subject.Subject`.
+        model: with `latent_dim` and `decode_mean(z)` or `decode(z)`, images (N, D) of codes
+            (N, M); for `images` also with `encode_mean(x)`, codes (N, M) of images (N, D). What
+            else it may say of itself stands in `subject.Subject`. It computes in evaluation mode.
         images: (N, 28, 28) uint8 or (N, D) in [0, 1], to encode; the first 1,000 of them also say
             how much each unit is used.
-        labels: (N,), shown beside the image.
+            A tensor or a NumPy array; of an `ImageData`, the test images with their labels.
+        labels: N numbers or names in a list, a tensor or an array, shown beside the image.
     Raises:
-        ValueError: for a model that lacks one of these, or labels that do not fit.
+        ValueError: for a model that lacks one of these, images that are none, or labels that do
+            not fit.
     """
 
-    def __init__(self, model: Any, images: Tensor | None = None, labels: Tensor | None = None):
+    def __init__(
+        self,
+        model: Any,
+        images: ImageData | Tensor | np.ndarray | None = None,
+        labels: Sequence | Tensor | np.ndarray | None = None,
+    ):
         super().__init__(model, images, labels)

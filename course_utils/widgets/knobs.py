@@ -6,14 +6,18 @@ ipywidgets 7.7.1 (Colab) and 8.
 
 import inspect
 import math
+import operator
 from collections.abc import Callable, Mapping
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.figure import Figure
 
+from course_utils.arguments import number
+from course_utils.widgets.given import brief
 from course_utils.widgets.pictures import STYLE, to_png
 
 LARGEST = (640, 360)  # small images are enlarged by a whole factor to at most this, in pixels
@@ -21,14 +25,18 @@ LARGEST = (640, 360)  # small images are enlarged by a whole factor to at most t
 
 def _parts(result: Any) -> tuple[Any, str]:
     """What a function returned as (image, text)."""
+    if result is None:
+        raise ValueError(
+            "function: expected an image or (image, text), got None: is there a `return`?"
+        )
     if not isinstance(result, tuple):
         return result, ""
     if len(result) == 2 and isinstance(result[1], str):
         return result
     if result and isinstance(result[0], Figure):  # (fig, ax), as course_utils.plotting returns
         return result[0], ""
-    kinds = ", ".join(type(part).__name__ for part in result)
-    raise ValueError(f"expected an image or (image, text), got ({kinds})")
+    kinds = ", ".join(type(part).__name__ for part in result[:5])
+    raise ValueError(f"function: expected an image or (image, text), got ({kinds})")
 
 
 # --- one slider per knob -------------------------------------------------------------------------
@@ -40,14 +48,23 @@ def _hundredth(length: float) -> float:
     return max(m * power for m in (1, 2, 5) if m * power <= length / 100 * (1 + 1e-9))
 
 
+def _is_whole(value: Any) -> bool:
+    """Whether a number's type is one of whole numbers: 3 and a tensor of 3, but not 3.0."""
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return True
+
+
 def _number_slider(name: str, spec: tuple, **look: Any) -> widgets.Widget:
     """(min, max), (min, max, step) or (min, max, step, value) as an IntSlider or FloatSlider."""
-    if not 2 <= len(spec) <= 4 or not all(
-        isinstance(v, Real) and not isinstance(v, bool) and math.isfinite(v) for v in spec
-    ):
-        raise ValueError(f"{name}: expected (min, max), with step, with value; got {spec}")
-    whole = all(isinstance(v, Integral) for v in spec)
-    spec = [int(v) if whole else float(v) for v in spec]
+    expected = "(min, max), with step, with value"
+    if not 2 <= len(spec) <= 4:
+        raise ValueError(f"{name}: expected {expected}, got {brief(spec)}")
+    numbers = [number(name, v, f"{expected}, of finite numbers") for v in spec]
+    whole = all(_is_whole(v) for v in spec)
+    spec = [int(v) for v in spec] if whole else numbers
     low, high = spec[:2]
     if low >= high:
         raise ValueError(f"{name}: expected min < max, got {low} and {high}")
@@ -66,22 +83,56 @@ def _number_slider(name: str, spec: tuple, **look: Any) -> widgets.Widget:
     return widgets.FloatSlider(value, min=low, max=high, step=step, **look)
 
 
-def _slider(name: str, spec: Any, name_width: str) -> widgets.Widget:
+def _can_be_held(choice: Any) -> bool:
+    """Whether a slider's value can be this choice: it must be some one thing, equal to itself."""
+    if isinstance(choice, tuple):
+        return all(map(_can_be_held, choice))
+    return isinstance(choice, str | Real) and choice == choice
+
+
+def _written(choice: Any) -> str:
+    """A choice as it stands beside its slider."""
+    if hasattr(choice, "item") and not getattr(choice, "ndim", 0):
+        choice = choice.item()
+    named = getattr(choice, "__name__", None)  # a function, a class
+    if isinstance(choice, str) or isinstance(named, str):
+        return named or choice
+    short = hasattr(choice, "shape") or len(repr(choice)) <= 60
+    return brief(choice) if short else type(choice).__name__
+
+
+def _choices(name: str, spec: Any) -> dict[Any, Any] | None:
+    """What the slider holds to what the function gets, for a knob of choices; None for others.
+
+    ipywidgets would take pairs for names with values, and knows no None and no arrays: where such
+    are among the choices, the slider holds what is written beside it.
+    """
+    named = isinstance(spec, Mapping)
+    no_range = isinstance(spec, tuple) and any(isinstance(v, str | tuple | list) for v in spec)
+    if not (named or no_range or isinstance(spec, list)):
+        return None
+    if not len(spec):
+        raise ValueError(f"{name}: expected at least one choice, got none")
+    held = list(spec)
+    if not all(map(_can_be_held, held)) or len(set(held)) < len(held):
+        held = list(map(_written, held))
+    if len(set(held)) < len(held):
+        held = [f"{n}: {what}" for n, what in enumerate(map(_written, held), start=1)]
+    return dict(zip(held, spec.values() if named else spec))
+
+
+def _slider(name: str, spec: Any, choices: dict | None, name_width: str) -> widgets.Widget:
     """The widget of one knob."""
     look = {"description": name, "style": {"description_width": name_width}}
-    if isinstance(spec, bool):
-        return widgets.Checkbox(spec, indent=False, **look)
+    if isinstance(spec, bool | np.bool_):
+        return widgets.Checkbox(bool(spec), indent=False, **look)
     look |= {"continuous_update": True, "readout": True, "layout": {"width": "420px"}}
-    choices = isinstance(spec, (list, Mapping)) or (
-        isinstance(spec, tuple) and any(isinstance(v, str) for v in spec)
-    )
-    if choices:
-        if not spec:
-            raise ValueError(f"{name}: expected at least one choice, got none")
-        return widgets.SelectionSlider(options=list(spec), **look)
+    if choices is not None:
+        options = [(_written(held), held) for held in choices]
+        return widgets.SelectionSlider(options=options, **look)
     if isinstance(spec, tuple):
         return _number_slider(name, spec, **look)
-    raise ValueError(f"{name}: expected (min, max, ...), choices or a bool, got {spec!r}")
+    raise ValueError(f"{name}: expected (min, max, ...), choices or a bool, got {brief(spec)}")
 
 
 class Knobs(widgets.VBox):
@@ -95,9 +146,11 @@ class Knobs(widgets.VBox):
 
     def __init__(self, function: Callable[..., Any], specs: dict[str, Any]):
         self._function = function
-        self._choices = {k: spec for k, spec in specs.items() if isinstance(spec, Mapping)}
+        self._choices = {name: _choices(name, spec) for name, spec in specs.items()}
         width = f"{max(map(len, specs), default=0) + 1}ch"  # one for all, so that they line up
-        self.sliders = {name: _slider(name, spec, width) for name, spec in specs.items()}
+        self.sliders = {
+            name: _slider(name, spec, self._choices[name], width) for name, spec in specs.items()
+        }
         self._start = {name: slider.value for name, slider in self.sliders.items()}
         self._resetting = False
         self.image = widgets.Image(format="png", layout={"align_self": "flex-start"})
@@ -120,7 +173,7 @@ class Knobs(widgets.VBox):
     def values(self) -> dict[str, Any]:
         """What the function is called with now."""
         at = {name: slider.value for name, slider in self.sliders.items()}
-        return {k: self._choices[k][v] if k in self._choices else v for k, v in at.items()}
+        return {k: v if self._choices[k] is None else self._choices[k][v] for k, v in at.items()}
 
     @property
     def widget(self) -> "Knobs":
@@ -170,14 +223,21 @@ def knobs(function: Callable[..., Any], /, **sliders: Any) -> Knobs:
         function: from knob values to an image (see `to_png`), or to (image, text). The same
             values must give the same image.
         sliders: by name, `(min, max)`, `(min, max, step)` or `(min, max, step, value)`: whole
-            numbers if all are, else floats; a list of choices; a dict of choices, whose slider
-            holds the key and whose function gets the value; True or False. Without a value,
-            ranges start in the middle and choices at the first.
+            numbers if all are, else floats; a list of choices of any kind; a dict of choices,
+            whose slider holds the key and whose function gets the value; True or False. Without a
+            value, ranges start in the middle and choices at the first. A slider holds None and
+            arrays, which ipywidgets does not know as values, by what is written beside it.
 
     Raises:
-        ValueError: a knob that the function does not take, a missing one, or a bad range.
+        ValueError: a knob that the function does not take, a missing one, a bad range, or a
+            function that returns no image.
     """
-    parameters = inspect.signature(function).parameters.values()
+    if not callable(function):
+        raise ValueError(f"function: expected a function of the knobs, got {brief(function)}")
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        raise ValueError(f"function: expected one written in Python, got {function}") from None
     taken = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     anything = any(p.kind is p.VAR_KEYWORD for p in parameters)
     for name in sliders:

@@ -6,6 +6,7 @@ import html
 import itertools
 import json
 import math
+import os
 import re
 from collections.abc import Sequence
 from importlib import resources
@@ -15,12 +16,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import fuse_conv_bn_eval
 
-from course_utils.data import as_float
-from course_utils.files import write_whole
+from course_utils.arguments import described
+from course_utils.data import ImageData, as_float
+from course_utils.files import quoted, user_path, write_whole
 from course_utils.session import PALETTE
+from course_utils.widgets.given import classes, images_and_labels
 from course_utils.widgets.interface import CODED, SHARED
-from course_utils.widgets.subject import Subject, check_images
+from course_utils.widgets.subject import Subject
 
 SCRIPTS = ("model.js", "painting.js", "explorer.js")  # each uses those before it
 LARGEST_PAGE = 2_000_000  # bytes
@@ -39,6 +43,8 @@ _ON_DARK = {
     "#332288": "#A99BFF",
 }
 
+_IDLE = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
+
 
 def _as_base64(array: np.ndarray) -> str:
     return base64.b64encode(array.tobytes()).decode("ascii")
@@ -52,16 +58,38 @@ def _halves(values: Tensor) -> str:
     return _as_base64(halved)
 
 
-def _page_layers(decoder: nn.Module, latent_dim: int) -> list[dict[str, Any]]:
-    """The decoder's layers as the page reads them, weights in half precision.
+def _as_computed(decoder: nn.Module) -> list[nn.Module]:
+    """The layers of a decoder in evaluation mode, with only those that compute: dropout has gone,
+    and batch normalisation, now one factor and one term for each unit, is in the layer before it.
+    """
+    layers: list[nn.Module] = []
+    for layer in decoder if isinstance(decoder, nn.Sequential) else [decoder]:
+        last = layers[-1] if layers else None
+        transposed = isinstance(last, nn.ConvTranspose2d)
+        normal = nn.BatchNorm2d if transposed else nn.BatchNorm1d
+        if isinstance(layer, nn.Sequential):
+            layers += _as_computed(layer)
+        elif (
+            (isinstance(last, nn.Linear) or (transposed and last.groups == 1))
+            and isinstance(layer, normal)
+            and layer.running_mean is not None
+        ):
+            layers[-1] = fuse_conv_bn_eval(last, layer, transposed)
+        elif not isinstance(layer, _IDLE):
+            layers.append(layer)
+    return layers
+
+
+def _page_layers(decoder: list[nn.Module], latent_dim: int) -> list[dict[str, Any]]:
+    """The layers as the page reads them, weights in half precision.
 
     Raises:
         ValueError: for a layer that explorer.js does not know.
     """
     layers: list[dict[str, Any]] = []
     shape: tuple[int, ...] = (latent_dim,)  # of what goes into the next layer
-    for layer in decoder if isinstance(decoder, nn.Sequential) else [decoder]:
-        if isinstance(layer, nn.Linear):
+    for layer in decoder:
+        if isinstance(layer, nn.Linear) and shape == (layer.in_features,):
             weight, bias = layer.weight, layer.bias
             bias = torch.zeros(layer.out_features) if bias is None else bias
             sizes = {"inputs": layer.in_features, "outputs": layer.out_features}
@@ -76,38 +104,45 @@ def _page_layers(decoder: nn.Module, latent_dim: int) -> list[dict[str, Any]]:
         elif isinstance(layer, nn.Flatten):
             shape = (math.prod(shape),)
         elif isinstance(layer, nn.ConvTranspose2d) and len(shape) == 3 and layer.groups == 1:
-            with torch.no_grad():
-                blank = torch.zeros(1, *shape).to(layer.weight)
-                to = tuple(layer(blank).shape[1:])
-            if layer.dilation != (1, 1):
-                raise ValueError(f"decoder: expected dilation 1, got {layer}")
-            bias = torch.zeros(to[0]) if layer.bias is None else layer.bias
-            layers.append(
-                {
-                    "kind": "transposed",
-                    "channels": [shape[0], to[0]],
-                    "from": shape[1:],
-                    "to": to[1:],
-                    "kernel": layer.kernel_size,
-                    "stride": layer.stride,
-                    "padding": layer.padding,
-                    "weight": _halves(layer.weight),
-                    "bias": _halves(bias),
-                }
-            )
-            shape = to
+            layers.append(_transposed(layer, shape))
+            shape = (layer.out_channels, *layers[-1]["to"])
         else:
             raise ValueError(
                 "decoder: expected Linear, ReLU, Unflatten, Flatten and ConvTranspose2d layers, "
-                f"as in models.VAE and models.ConvVAE, got {layer}"
+                f"as in models.VAE and models.ConvVAE, got {_named(layer)}"
             )
     return layers
 
 
+def _transposed(layer: nn.ConvTranspose2d, shape: tuple[int, ...]) -> dict[str, Any]:
+    """A transposed convolution of images (channels, rows, columns)."""
+    if layer.dilation != (1, 1):
+        raise ValueError(f"decoder: expected dilation 1, got {_named(layer)}")
+    with torch.no_grad():
+        to = layer(torch.zeros(1, *shape).to(layer.weight)).shape[2:]
+    bias = torch.zeros(layer.out_channels) if layer.bias is None else layer.bias
+    return {
+        "kind": "transposed",
+        "channels": [layer.in_channels, layer.out_channels],
+        "from": shape[1:],
+        "to": to,
+        "kernel": layer.kernel_size,
+        "stride": layer.stride,
+        "padding": layer.padding,
+        "weight": _halves(layer.weight),
+        "bias": _halves(bias),
+    }
+
+
+def _named(layer: nn.Module) -> str:
+    """A layer in a message: one that holds others by its name alone."""
+    return type(layer).__name__ if list(layer.children()) else repr(layer)[:100]
+
+
 @torch.no_grad()
-def _check_page(subject: Subject, decoder: nn.Module, z: Tensor) -> None:
+def _check_page(subject: Subject, layers: list[nn.Module], z: Tensor) -> None:
     """Raise unless the layers in half precision, and nothing else, make the model's images."""
-    output = copy.deepcopy(decoder).cpu().half().float()(z)
+    output = copy.deepcopy(nn.Sequential(*layers)).cpu().half().float()(z).flatten(1)
     page = torch.sigmoid(output) if subject.outputs_logits else output.clamp(0, 1)
     wanted = subject.decode(z).clamp(0, 1)
     error = (page - wanted).abs().max().item() if page.shape == wanted.shape else math.inf
@@ -120,38 +155,32 @@ def _check_page(subject: Subject, decoder: nn.Module, z: Tensor) -> None:
         )
 
 
-def _classes_in_colour(labels: Tensor | Sequence) -> tuple[list[dict[str, str]], list[int]]:
-    """The classes with their colours, in order, and the number of each label's class."""
-    labels = labels.tolist() if isinstance(labels, Tensor) else list(labels)
-    kinds = sorted(set(labels))
-    classes = []
-    for name, colour in zip(map(str, kinds), itertools.cycle(_CLASS_COLOURS)):
+def _in_colour(kinds: list[str]) -> list[dict[str, str]]:
+    """The classes as the page shows them, each with its colours."""
+    if len(kinds) > 256:
+        raise ValueError(f"labels: expected at most 256 classes, got {len(kinds)}")
+    shown = []
+    for name, colour in zip(kinds, itertools.cycle(_CLASS_COLOURS)):
         colours = {"light": colour, "dark": _ON_DARK.get(colour, colour)}
-        classes.append({"name": name, "mark": name if len(name) == 1 else "", **colours})
-    if len(classes) > 256:
-        raise ValueError(f"labels: expected at most 256 classes, got {len(classes)}")
-    return classes, [kinds.index(label) for label in labels]
+        shown.append({"name": name, "mark": name if len(name) == 1 else "", **colours})
+    return shown
 
 
-def _page_images(
-    subject: Subject, images: Tensor, labels: Tensor | Sequence | None
-) -> dict[str, Any]:
+def _page_images(subject: Subject, images: Tensor, labels: list[str] | None) -> dict[str, Any]:
     """What the images add to the page: codes, average KL, and some of them to encode."""
-    check_images(images, labels)
     x, codes = as_float(images[:CODED]), subject.encode_mean(images[:CODED])
-    if not codes.isfinite().all():
-        raise ValueError("model: expected finite codes of the images, got NaN or infinity")
     part: dict[str, Any] = {}
     kl = subject.unit_kl(images[:CODED])
     if kl is not None:
         part |= {"kl": kl.tolist(), "order": kl.argsort(descending=True).tolist()}
-    centre, scale = torch.zeros(subject.latent_dim), torch.ones(subject.latent_dim)
+    centre, scale = torch.zeros_like(codes[0]), torch.ones_like(codes[0])
     if not subject.has_prior:  # to place the code by
         centre, scale = codes.mean(0), codes.std(0, correction=0).clamp_min(1e-6)
         part |= {"centre": centre.tolist(), "scale": scale.tolist()}
     number = [0] * len(x)
     if labels is not None:
-        part["classes"], number = _classes_in_colour(labels[:CODED])
+        kinds, number = classes(labels[:CODED])
+        part["classes"] = _in_colour(kinds)
     if subject.latent_dim == 2:  # there is a map for them
         label = _as_base64(np.array(number, np.uint8))
         part["codes"] = {"at": _halves((codes - centre) / scale), "label": label}
@@ -170,9 +199,7 @@ def _page_images(
     return part
 
 
-def _page_model(
-    model: Any, images: Tensor | None, labels: Tensor | Sequence | None
-) -> dict[str, Any]:
+def _page_model(model: Any, images: Tensor | None, labels: list[str] | None) -> dict[str, Any]:
     """All that the page knows of the model."""
     subject, decoder = Subject(model, least=1), getattr(model, "decoder", None)
     if not isinstance(decoder, nn.Module):
@@ -181,16 +208,13 @@ def _page_model(
             f"got {subject.name} without them"
         )
     size = subject.latent_dim
-    layers = _page_layers(decoder, size)
-    pixels = subject.decode(torch.zeros(1, size)).numel()
-    side = math.isqrt(pixels)
-    if side * side != pixels:
-        raise ValueError(f"model: expected square images, got {pixels} pixels")
+    computed = _as_computed(copy.deepcopy(decoder).eval())
+    layers = _page_layers(computed, size)
     content = {
         **SHARED,
         "in_front": SLIDERS_IN_FRONT,
         "latents": size,
-        "side": side,
+        "side": math.isqrt(subject.pixels),
         "output": "sigmoid" if subject.outputs_logits else "clamp",
         "layers": layers,
         "prior": subject.has_prior,
@@ -204,9 +228,10 @@ def _page_model(
     }
     if images is not None:
         content |= _page_images(subject, images, labels)
-    draws = torch.randn(64, size, generator=torch.Generator().manual_seed(0))
-    centre, scale = torch.tensor(content["centre"]), torch.tensor(content["scale"])
-    _check_page(subject, decoder, centre + scale * draws)
+    own = torch.Generator("cpu").manual_seed(0)
+    draws = torch.randn(64, size, generator=own, dtype=torch.float32, device="cpu")
+    centre, scale = (draws.new_tensor(content[name]) for name in ("centre", "scale"))
+    _check_page(subject, computed, centre + scale * draws)
     return content
 
 
@@ -217,9 +242,9 @@ def _shipped(name: str) -> str:
 
 def export_html(
     model: Any,
-    path: str | Path,
-    images: Tensor | None = None,
-    labels: Tensor | Sequence | None = None,
+    path: str | os.PathLike,
+    images: ImageData | Tensor | np.ndarray | None = None,
+    labels: Sequence | Tensor | np.ndarray | None = None,
     title: str = "Latent explorer",
 ) -> Path:
     """Write the explorer as one HTML file that needs no kernel and no network.
@@ -229,13 +254,15 @@ def export_html(
     Mouse, touch and keyboard. Introduced in notebook 06.
 
     Args:
-        model: `VAE`, `LinearVAE`, `ConvVAE`, `Autoencoder`, or one like them: as for
-            `LatentTraversal`, and in `decoder` Linear, ReLU or ConvTranspose2d layers that make
-            `decode_mean(z)`, followed by a sigmoid where `outputs_logits` is true.
+        model: `VAE`, `LinearVAE`, `ConvVAE`, `Autoencoder`, or one like them, of one unit or more:
+            as for `LatentTraversal`, and in `decoder` the layers that make `decode_mean(z)`,
+            followed by a sigmoid where `outputs_logits` is true. They may be Linear, ReLU,
+            Unflatten, Flatten and ConvTranspose2d, with batch normalisation right after a layer
+            that has weights, and dropout: the page computes as the model in evaluation mode.
         path: the file, in a folder that exists. Written whole or not at all.
-        images: (N, 28, 28) uint8 or (N, D) in [0, 1]. The first 1,000 say how much each unit is
-            used, and are the codes on the map; ten travel with the page, to be encoded.
-        labels: (N,), numbers or names of classes, which choose the ten and colour the codes.
+        images: as for `LatentTraversal`. The first 1,000 say how much each unit is used, and are
+            the codes on the map; ten travel with the page, to be encoded.
+        labels: N numbers or names of classes, which choose the ten and colour the codes.
         title: heading of the page.
     Returns:
         The path.
@@ -245,10 +272,17 @@ def export_html(
             the page would have more than 2 MB.
         OSError: when the file cannot be written; an older file of that name is then untouched.
     """
-    path = Path(path)
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"path: expected the name of a file, got {described(path)}")
+    path = user_path("path", path)
+    if path.is_dir():
+        raise ValueError(f"path: expected the name of a file, got the folder {quoted(path)}")
+    if not isinstance(title, str):
+        raise ValueError(f"title: expected text, got {described(title)}")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: expected an existing folder, got {path.parent}")
-    data = json.dumps(_page_model(model, images, labels), allow_nan=False)
+    content = _page_model(model, *images_and_labels(images, labels))
+    data = json.dumps(content, allow_nan=False)
     parts = {
         "title": html.escape(title),
         "data": data.replace("<", "\\u003c"),  # no label can close the script

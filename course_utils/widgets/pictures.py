@@ -1,14 +1,18 @@
 """Pictures as the widgets show them: PNG bytes at one resolution, and one style of page."""
 
 import io
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
+from torch import Tensor
 
+from course_utils.widgets.given import brief
 from course_utils.widgets.private import HIDE_STILL
 
+NOT_IN_PNG = ("CMYK", "YCbCr", "LAB", "HSV", "F")  # Pillow's modes of colour
 DPI = 100  # of figures, whatever the plot style says: a picture must not change its size
 STYLE = f"""<style>
 .course-knobs {{ --jp-widgets-font-size: 15px; }}
@@ -20,11 +24,18 @@ STYLE = f"""<style>
 </style>"""
 
 
-def _pixels(array: np.ndarray) -> np.ndarray:
+def _pixels(image: Any) -> np.ndarray:
     """Ink (H, W) or colours (H, W, 3 or 4), uint8 or 0 to 1, to uint8 as a screen shows it."""
-    array = np.asarray(array)
+    if isinstance(image, Tensor):
+        image = image.detach().cpu()
+        image = image.float() if image.is_floating_point() else image  # NumPy has no bfloat16
+    try:
+        array = np.asarray(image)
+    except (TypeError, ValueError):  # rows of unequal length, for one
+        array = np.array(None)
     if array.size == 0 or not (array.ndim == 2 or array.shape[2:] in [(3,), (4,)]):
-        raise ValueError(f"image: expected (H, W) or (H, W, 3), got {array.shape}")
+        got = array.shape or brief(image)
+        raise ValueError(f"image: expected (H, W) or (H, W, 3), got {got}")
     if array.dtype.kind in "fb":
         if not np.isfinite(array).all():
             raise ValueError("image: expected finite numbers, got NaN or infinity")
@@ -42,17 +53,24 @@ def drawn(fig: Figure) -> np.ndarray:
     return np.asarray(canvas.buffer_rgba())
 
 
-def to_png(image: np.ndarray | Image.Image | Figure) -> tuple[bytes, tuple[int, int]]:
+def to_png(image: np.ndarray | Tensor | Image.Image | Figure) -> tuple[bytes, tuple[int, int]]:
     """Encode an image: (PNG bytes, (width, height) in pixels). Nothing is enlarged here.
 
     Args:
         image: an array (H, W) of ink, where 0 is paper and 1 (or 255 in uint8) is ink; an array
-            (H, W, 3) of colours, uint8 or 0 to 1; a Pillow image; or a Matplotlib figure.
+            (H, W, 3) of colours, uint8 or 0 to 1, a tensor too; a Pillow image; or a Matplotlib
+            figure.
+    Raises:
+        ValueError: for anything else, for NaN, and for an image without pixels.
     """
     if isinstance(image, Figure):
         image = drawn(image)
     if not isinstance(image, Image.Image):
         image = Image.fromarray(_pixels(image))
+    elif 0 in image.size:
+        raise ValueError(f"image: expected some pixels, got a Pillow image of size {image.size}")
+    elif image.mode in NOT_IN_PNG:
+        image = image.convert("RGB")
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue(), image.size

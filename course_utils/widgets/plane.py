@@ -1,5 +1,7 @@
 """Exploring two units of a latent space on a map."""
 
+from collections.abc import Sequence
+from textwrap import shorten
 from typing import Any
 
 import ipywidgets as widgets
@@ -10,11 +12,17 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from course_utils.arguments import count
+from course_utils.data import ImageData
 from course_utils.plotting import plane_map
 from course_utils.widgets import controls
 from course_utils.widgets.explorers import Explorer
+from course_utils.widgets.given import brief, classes
 from course_utils.widgets.interface import CODED, LIMIT, TILES
 from course_utils.widgets.pictures import drawn, to_png
+
+DIGITS = "0123456789"  # each has its colour on every map
+IN_LEGEND = 20  # classes
 
 
 class LatentPlane(Explorer):
@@ -37,9 +45,9 @@ class LatentPlane(Explorer):
     def __init__(
         self,
         model: Any,
-        images: Tensor | None = None,
-        labels: Tensor | None = None,
-        units: tuple[int, int] | None = None,
+        images: ImageData | Tensor | np.ndarray | None = None,
+        labels: Sequence | Tensor | np.ndarray | None = None,
+        units: Sequence[int] | None = None,
     ):
         self._chosen = units
         self.map = widgets.Image(format="png")
@@ -48,10 +56,17 @@ class LatentPlane(Explorer):
 
     def _units(self) -> tuple[list[int], list[int]]:
         size = self._subject.latent_dim
-        units = self._chosen or (sorted(self._order()[:2]) if size > 2 else (0, 1))
-        if len(units) != 2 or len(set(units)) != 2 or not all(m in range(size) for m in units):
-            raise ValueError(f"units: expected two different ones below {size}, got {units}")
-        return list(units), []
+        if self._chosen is None:
+            return sorted(self._order()[:2]) if size > 2 else [0, 1], []
+        try:
+            units = [count("units", m, least=0) for m in self._chosen]
+        except (TypeError, ValueError):  # not several of them, or no numbers
+            units = []
+        if len(units) != 2 or units[0] == units[1] or max(units) >= size:
+            raise ValueError(
+                f"units: expected two different ones below {size}, got {brief(self._chosen)}"
+            )
+        return units, []
 
     def _arrange(self, picture: list, in_order: list) -> widgets.Widget:
         return controls.columns([self.map], picture + in_order)
@@ -91,8 +106,15 @@ class LatentPlane(Explorer):
     def _map_figure(self, z: Tensor) -> tuple[Figure, Axes]:
         units = list(self.sliders)
         codes = None if self.codes is None else self.codes[:, units]
-        labels = None if self.labels is None else self.labels[:CODED]
-        return plane_map(self._subject.decode, z, units, codes, labels, LIMIT, TILES)
+        if self.labels is None:
+            return plane_map(self._subject.decode, z, units, codes, None, LIMIT, TILES)
+        kinds, number = classes(self.labels[:CODED])
+        as_digits = all(kind in DIGITS for kind in kinds)
+        colours = [int(kind) if as_digits else n % len(DIGITS) for n, kind in enumerate(kinds)]
+        coloured = torch.tensor([colours[n] for n in number], device="cpu")
+        fig, ax = plane_map(self._subject.decode, z, units, codes, coloured, LIMIT, TILES)
+        _explain(ax, kinds, colours, "digit" if as_digits else "class")
+        return fig, ax
 
     def figure(self) -> tuple[Figure, Axes]:
         """A still picture for readers without a kernel: the map with the marker."""
@@ -100,3 +122,14 @@ class LatentPlane(Explorer):
         x, y = self._walk.z[list(self.sliders)]
         ax.plot(x, y, "o", color="black", markersize=14, fillstyle="none")
         return fig, ax
+
+
+def _explain(ax: Axes, kinds: list[str], colours: list[int], title: str) -> None:
+    """A legend of these classes; none where there are too many to tell apart."""
+    ax.get_legend().remove()
+    if len(kinds) > IN_LEGEND:
+        return
+    dots = [ax.collections[colour] for colour in colours]  # the map has one of each colour
+    names = [shorten(kind, 20, placeholder="…") for kind in kinds]
+    beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "markerscale": 4}
+    ax.legend(dots, names, title=title, **beside)

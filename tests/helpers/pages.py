@@ -2,11 +2,15 @@
 
 import base64
 import io
+import json
+import re
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 
 from course_utils.models import VAE, Autoencoder, ConvVAE, LinearVAE
 from course_utils.widgets import export_html
@@ -44,6 +48,40 @@ def lively(model, seed=0):
 def some_images(n=60):
     generator = torch.Generator().manual_seed(1)
     return torch.randint(0, 256, (n, 28, 28), dtype=torch.uint8, generator=generator)
+
+
+# --- the page without a browser ------------------------------------------------------------------
+
+
+def content_of(path):
+    """The model as the page holds it."""
+    page = Path(path).read_text(encoding="utf-8")
+    return json.loads(re.search(r'id="model">(.*?)</script>', page, re.DOTALL)[1])
+
+
+def numbers(text, kind="<f2"):
+    return torch.from_numpy(np.frombuffer(base64.b64decode(text), kind).astype(np.float32))
+
+
+def decoded(content, z):
+    """The page's decoder once more, with torch's own layers. An oracle for what is written."""
+    x = z
+    for layer in content["layers"]:
+        if layer["kind"] == "linear":
+            weight = numbers(layer["weight"]).view(layer["inputs"], layer["outputs"])
+            x = x.flatten(1) @ weight + numbers(layer["bias"])
+        elif layer["kind"] == "relu":
+            x = x.relu()
+        else:
+            channels, kernel = layer["channels"], layer["kernel"]
+            weight = numbers(layer["weight"]).view(*channels, *kernel)
+            x = x.reshape(-1, channels[0], *layer["from"])
+            x = nn.functional.conv_transpose2d(
+                x, weight, numbers(layer["bias"]), layer["stride"], layer["padding"]
+            )
+            assert list(x.shape[2:]) == layer["to"]
+    x = x.flatten(1)
+    return torch.sigmoid(x) if content["output"] == "sigmoid" else x.clamp(0, 1)
 
 
 # --- the page in a browser -----------------------------------------------------------------------

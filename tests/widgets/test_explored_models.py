@@ -238,26 +238,88 @@ def test_bad_arguments_are_named(kind, arguments, message):
         kind(*arguments)
 
 
-@pytest.mark.parametrize("units", [(0, 0), (0, 4), (-1, 0), (0,), (0, 1, 2), (0, 1, 1)])
+@pytest.mark.parametrize(
+    "units",
+    [(0, 0), (0, 4), (-1, 0), (0,), (0, 1, 2), (0, 1, 1), (), 5, "01", (0.5, 1), ((0, 1), 2)],
+)
 def test_a_plane_needs_two_units_that_there_are(units):
     with pytest.raises(ValueError, match="units: expected two different ones below 4"):
         LatentPlane(network(), units=units)
 
 
 @pytest.mark.parametrize(
-    "z", [torch.zeros(3), torch.zeros(1, 4), torch.tensor([0, 0, 0, torch.nan])]
+    "z",
+    [
+        torch.zeros(3),
+        torch.zeros(1, 4),
+        torch.tensor([0, 0, 0, torch.nan]),
+        torch.zeros(1000),
+        None,
+        "0000",
+        [0, 0, 0, "a"],
+        [[0], [0, 0]],
+        [10**400] * 4,
+    ],
 )
 def test_a_code_must_be_finite_and_of_the_right_length(z):
     live = LatentTraversal(network())
     picture = live.image.value
-    with pytest.raises(ValueError, match="z: expected 4 finite numbers"):
+    with pytest.raises(ValueError, match="^z: expected 4 finite numbers, got .*$") as refused:
         live.move(z)
+    assert len(str(refused.value)) <= 300
     assert live.image.value == picture and live.z.tolist() == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("number", [-1, 30])
+@pytest.mark.parametrize("number", [-1, 30, 2.5, None, "3", True, float("nan")])
 def test_an_image_must_be_one_of_those_given(number):
-    with pytest.raises(ValueError, match=f"image: expected a number below 30, got {number}"):
+    with pytest.raises(ValueError, match=f"^image: expected .* below 30, got {number!r}$"):
         LatentTraversal(network(), images()).encode_image(number)
     with pytest.raises(ValueError, match="image: expected a number below 0"):
         LatentTraversal(network()).encode_image(0)
+
+
+def test_codes_numbers_and_units_may_be_of_any_library():
+    live = LatentPlane(network(), images(), units=np.array([3, 1]))
+    assert list(live.sliders) == [3, 1]
+    assert list(LatentPlane(network(), units=[torch.tensor(2), np.int64(0)]).sliders) == [2, 0]
+    for z in ([1, 2, 3, 4], np.arange(1.0, 5), (np.float32(1), torch.tensor(2), 3, 4)):
+        live.move(z)
+        assert live.z.tolist() == [1, 2, 3, 4]
+        live.undo()
+    for number in (np.int64(4), torch.tensor(4), 4.0):
+        live.encode_image(number)
+        assert torch.equal(live.z, live.codes[4]) and live.number.value == 4
+        live.undo()
+
+
+@EXPLORERS
+@pytest.mark.parametrize(
+    ("says", "message"),
+    [
+        ({"latent_dim": 2.5}, "latent_dim of 2 or more, got Stranger with latent_dim 2.5"),
+        ({"decode": lambda z: z[0]}, r"decode\(z\) of shape \(1, D\), got \(3,\)"),
+        ({"decode": lambda z: (z, z)}, r"decode\(z\) of shape \(1, D\), got tuple"),
+        ({"decode": lambda z: z.numpy()}, r"decode\(z\) of shape \(1, D\), got ndarray"),
+        ({"decode": lambda z: z}, "square images, got 3 pixels"),
+        ({"decode_mean": lambda z: z / 0}, r"finite numbers from decode_mean\(z\), got NaN"),
+        (
+            {"encode_mean": lambda x: x[:, :3] / 0},
+            r"finite numbers from encode_mean\(x\), got NaN",
+        ),
+        ({"unit_kl": lambda x: [1, 2, 3]}, r"unit_kl\(x\) of shape \(3,\), got list"),
+        ({"unit_kl": lambda x: x[:, :3]}, r"unit_kl\(x\) of shape \(3,\), got \(30, 3\)"),
+        ({"unit_kl": lambda x: x[0, :3] / 0}, r"finite numbers from unit_kl\(x\), got NaN"),
+    ],
+)
+def test_what_a_model_cannot_say_is_named(kind, says, message):
+    with pytest.raises(ValueError, match=f"^model: expected {message}") as refused:
+        kind(Stranger(**says), images())
+    assert len(str(refused.value)) <= 300 and "\n" not in str(refused.value)
+
+
+@EXPLORERS
+def test_images_may_come_with_a_channel(kind):
+    model = Stranger()
+    flat = kind(model)
+    model.decode = lambda z: model.decoder(z).view(-1, 1, 28, 28)
+    assert kind(model).image.value == flat.image.value

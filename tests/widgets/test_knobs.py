@@ -1,11 +1,15 @@
 """The live pictures, without a browser: what a moved knob does to the image and the text."""
 
 import io
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -79,13 +83,19 @@ def test_knobs_are_of_the_kind_that_their_values_ask_for():
         ((-3, 3, 0.25, 1), 1.0, 0.25, ".2f"),
         ((np.float32(0), np.float32(1), 0.125), 0.5, 0.125, ".3f"),
         ((0.0, 1e-6), 5e-7, 1e-8, ".4g"),
+        ((torch.tensor(0), torch.tensor(4)), 2, 1, "d"),
+        ((0, torch.tensor(1.0), torch.tensor(0.25)), 0.5, 0.25, ".2f"),
+        ((np.int64(0), 10, torch.tensor(2), np.array(4)), 4, 2, "d"),
+        ((np.float64(0), 4), 2.0, 0.02, ".2f"),
+        ((Fraction(0), Fraction(1, 2)), 0.25, 0.005, ".3f"),
+        ((Decimal(0), Decimal("1.5"), Decimal("0.5")), 1.0, 0.5, ".1f"),
     ],
 )
 def test_ranges(spec, start, step, readout):
     slider = knobs(lambda a: np.zeros((2, 2)), a=spec).sliders["a"]
     whole = readout == "d"
     assert isinstance(slider, widgets.IntSlider if whole else widgets.FloatSlider)
-    assert (slider.min, slider.max) == pytest.approx(spec[:2])
+    assert (slider.min, slider.max) == pytest.approx([float(v) for v in spec[:2]])
     assert (slider.value, slider.step) == pytest.approx((start, step))
     assert slider.readout_format == readout
 
@@ -97,6 +107,61 @@ def test_choices_may_be_numbers_and_may_stand_for_anything():
     live.sliders["beta"].value = 1
     assert live.values["beta"] is pages[1]
     assert (seen(live.image.value) == 0).all()
+
+
+ZEROS = np.zeros((2, 2))
+Beta = Enum("Beta", "SMALL LARGE")
+
+
+@pytest.mark.parametrize(
+    ("spec", "written", "given"),
+    [
+        ([("a", 1), ("b", 2)], ["('a', 1)", "('b', 2)"], [("a", 1), ("b", 2)]),
+        ((("a", 1), ("b", 2)), ["('a', 1)", "('b', 2)"], [("a", 1), ("b", 2)]),
+        ({("a", 1): 3, ("b", 2): 4}, ["('a', 1)", "('b', 2)"], [3, 4]),
+        ([("a", 1)], ["('a', 1)"], [("a", 1)]),
+        ([[1, 2], [3, 4]], ["[1, 2]", "[3, 4]"], [[1, 2], [3, 4]]),
+        ([None, 1], ["None", "1"], [None, 1]),
+        (("a", None), ["a", "None"], ["a", None]),
+        ({None: 1, "x": 2}, ["None", "x"], [1, 2]),
+        ([ZEROS, "a"], ["ndarray of shape (2, 2)", "a"], [ZEROS, "a"]),
+        (
+            [ZEROS, ZEROS],
+            ["1: ndarray of shape (2, 2)", "2: ndarray of shape (2, 2)"],
+            [ZEROS, ZEROS],
+        ),
+        ([torch.tensor(0.5), 1], ["0.5", "1"], [torch.tensor(0.5), 1]),
+        ([np.float64(0.5), np.int64(2)], ["0.5", "2"], [np.float64(0.5), np.int64(2)]),
+        ([1, True, 1.0], ["1", "True", "1.0"], [1, True, 1.0]),
+        ([float("inf"), float("nan")], ["inf", "nan"], [float("inf"), float("nan")]),
+        ([np.sin, np.cos], ["sin", "cos"], [np.sin, np.cos]),
+        (list(Beta), ["<Beta.SMALL: 1>", "<Beta.LARGE: 2>"], list(Beta)),
+        (["", ""], ["1: ", "2: "], ["", ""]),
+    ],
+)
+def test_choices_of_any_kind_reach_the_function_as_they_are(spec, written, given):
+    seen = []
+    live = knobs(lambda a: seen.append(a) or ZEROS, a=spec)
+    slider = live.sliders["a"]
+    assert [label for label, _ in slider.options] == written
+    for index in [*range(1, len(given)), 0]:
+        slider.index = index
+        assert type(seen[-1]) is type(given[index]) and repr(seen[-1]) == repr(given[index])
+    assert repr(live.values) == repr({"a": given[0]})
+    slider.index = len(given) - 1
+    live.reset()
+    assert slider.index == 0
+
+
+def test_what_can_be_held_is_set_as_itself():
+    live = knobs(lambda a: ZEROS, a=[("a", 1), ("b", 2)])
+    live.sliders["a"].value = ("b", 2)
+    assert live.values == {"a": ("b", 2)}
+
+
+def test_truth_may_be_numpy_s():
+    live = knobs(lambda a: ZEROS, a=np.True_)
+    assert isinstance(live.sliders["a"], widgets.Checkbox) and live.values == {"a": True}
 
 
 def test_reset_goes_back_to_the_start_and_draws_once():
@@ -182,14 +247,32 @@ def test_a_figure_is_closed_also_where_drawing_fails():
         (np.zeros((0, 5)), r"got \(0, 5\)"),
         (np.zeros((5, 5), np.int64), "expected uint8, or floats from 0 to 1, got int64"),
         (np.full((5, 5), np.nan), "expected finite"),
-        (None, r"got \(\)"),
-        ((np.zeros((2, 2)), 3), r"or \(image, text\), got \(ndarray, int\)"),
+        (None, r"^function: expected an image or \(image, text\), got None: .* `return`\?$"),
+        ((np.zeros((2, 2)), 3), r"^function: .* or \(image, text\), got \(ndarray, int\)"),
         ((np.zeros((2, 2)), "a", "b"), r"got \(ndarray, str, str\)"),
+        ("digit", r"expected \(H, W\) or \(H, W, 3\), got 'digit'"),
+        ([[1.0], [1.0, 2.0]], r"expected \(H, W\) or \(H, W, 3\), got \[\[1.0\], \[1.0, 2.0\]\]"),
+        (Figure().subplots(), r"expected \(H, W\) or \(H, W, 3\), got <Axes: >"),
+        (torch.zeros(1, 28, 28), r"got \(1, 28, 28\)"),
+        (Image.new("L", (0, 3)), r"expected some pixels, got a Pillow image of size \(0, 3\)"),
     ],
 )
 def test_what_is_no_image_is_refused(image, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as refused:
         knobs(lambda a: image, a=(0, 2))
+    assert len(str(refused.value)) <= 300 and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("how", ["requires_grad_", "double", "half", "bfloat16"])
+def test_tensors_are_images(how):
+    ink = torch.tensor([[0.0, 0.25, 1.0]])
+    assert to_png(getattr(ink.clone(), how)()) == to_png(ink.numpy())
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "HSV"])
+def test_colours_of_any_kind_are_shown(mode):
+    colours = np.full((2, 3, 3), 255, np.uint8)
+    assert to_png(Image.fromarray(colours).convert(mode)) == to_png(colours)
 
 
 # --- kinds of images -----------------------------------------------------------------------------
@@ -355,7 +438,7 @@ def test_a_move_costs_little_beyond_the_function(monkeypatch):
         ((0.0, 1.0, 0.1, -1.0), "a: expected a value from 0.0 to 1.0, got -1.0"),
         ((0, 10, 0), "a: expected a step above 0"),
         ((0, 10, 20), "a: expected a step .* within the range, got 20"),
-        ((0,), r"a: expected \(min, max\), .*; got \(0,\)"),
+        ((0,), r"a: expected \(min, max\), .*, got \(0,\)"),
         ((0, 1, 1, 1, 1), r"a: expected \(min, max\)"),
         ((0, float("inf")), r"a: expected \(min, max\)"),
         ((0, None), r"a: expected \(min, max\)"),
@@ -364,11 +447,32 @@ def test_a_move_costs_little_beyond_the_function(monkeypatch):
         ({}, "a: expected at least one choice"),
         (0.5, r"a: expected \(min, max, \.\.\.\), choices or a bool, got 0.5"),
         ("abc", "a: expected .* got 'abc'"),
+        (None, "a: expected .* got None"),
+        (range(5), r"a: expected .* got range\(0, 5\)"),
+        (np.arange(3), r"a: expected .* got ndarray of shape \(3,\)"),
+        ((0, 1j), r"a: expected \(min, max\), .* finite numbers, got 1j"),
+        ((0, 10**400), r"a: expected \(min, max\), .* finite numbers, got 10{49}\.\.\. \(int\)"),
+        ((False, True), r"a: expected \(min, max\), .* finite numbers, got False"),
+        ((0, torch.zeros(2)), r"a: expected .* finite numbers, got Tensor of shape \(2,\)"),
     ],
 )
 def test_a_bad_specification_names_the_knob(spec, message):
-    with pytest.raises(ValueError, match=f"^{message}"):
+    with pytest.raises(ValueError, match=f"^{message}") as refused:
         knobs(lambda a: np.zeros((2, 2)), a=spec)
+    assert len(str(refused.value)) <= 300 and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (None, "function: expected a function of the knobs, got None"),
+        (ZEROS, r"function: expected a function of the knobs, got ndarray of shape \(2, 2\)"),
+        (max, "function: expected one written in Python, got <built-in function max>"),
+    ],
+)
+def test_a_function_must_be_one_that_takes_knobs(function, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        knobs(function, a=(0, 2))
 
 
 def test_knobs_and_arguments_must_agree():

@@ -1,55 +1,30 @@
 """The explorer as one page, without a browser: what `export_html` writes, and what it refuses."""
 
-import base64
 import html
-import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from helpers.explorers import Stranger
-from helpers.pages import HOSTILE, MODELS, lively, some_images
+from helpers.pages import (
+    HOSTILE,
+    LABELS,
+    MODELS,
+    content_of,
+    decoded,
+    lively,
+    numbers,
+    some_images,
+)
 from torch import nn
 
 from course_utils.models import VAE, Autoencoder
 from course_utils.session import PALETTE
 from course_utils.training import load_checkpoint
-from course_utils.widgets import export_html
+from course_utils.widgets import LatentPlane, LatentTraversal, export_html
 from course_utils.widgets.page import LARGEST_PAGE, PAGE_TOLERANCE
-
-
-def content_of(path):
-    """The model as the page holds it."""
-    page = Path(path).read_text(encoding="utf-8")
-    return json.loads(re.search(r'id="model">(.*?)</script>', page, re.DOTALL)[1])
-
-
-def numbers(text, kind="<f2"):
-    return torch.from_numpy(np.frombuffer(base64.b64decode(text), kind).astype(np.float32))
-
-
-def decoded(content, z):
-    """The page's decoder once more, with torch's own layers. An oracle for what is written."""
-    x = z
-    for layer in content["layers"]:
-        if layer["kind"] == "linear":
-            weight = numbers(layer["weight"]).view(layer["inputs"], layer["outputs"])
-            x = x.flatten(1) @ weight + numbers(layer["bias"])
-        elif layer["kind"] == "relu":
-            x = x.relu()
-        else:
-            channels, kernel = layer["channels"], layer["kernel"]
-            weight = numbers(layer["weight"]).view(*channels, *kernel)
-            x = x.reshape(-1, channels[0], *layer["from"])
-            x = nn.functional.conv_transpose2d(
-                x, weight, numbers(layer["bias"]), layer["stride"], layer["padding"]
-            )
-            assert list(x.shape[2:]) == layer["to"]
-    x = x.flatten(1)
-    return torch.sigmoid(x) if content["output"] == "sigmoid" else x.clamp(0, 1)
-
+from course_utils.widgets.subject import Subject
 
 # --- what is written -----------------------------------------------------------------------------
 
@@ -179,6 +154,66 @@ def test_a_model_that_encodes_nothing_takes_no_images(tmp_path):
         export_html(model, tmp_path / "other.html", some_images())
 
 
+class Asked:
+    """A model of the reader's own, which is no module. It notes what it is asked for."""
+
+    def __init__(self):
+        self.noted = set()
+        self.parts = {
+            "latent_dim": 2,
+            "decoder": lively(nn.Sequential(nn.Linear(2, 784))),
+            "decode": lambda z: self.parts["decoder"](z),
+            "encode_mean": lambda x: x[:, 400:402],
+        }
+
+    def __getattr__(self, name):
+        self.noted.add(name)
+        if name in self.parts:
+            return self.parts[name]
+        raise AttributeError(name)
+
+
+def named_in(*documented):
+    return {name for it in documented for name in re.findall(r"`(\w+)", it.__doc__)}
+
+
+def test_a_model_needs_what_the_docstrings_name(tmp_path):
+    model = Asked()
+    export_html(model, tmp_path / "page.html", some_images(), LABELS)
+    for kind in (LatentTraversal, LatentPlane):
+        kind(model, some_images(), LABELS)
+    assert set(model.parts) <= named_in(export_html, LatentTraversal)
+    asked = {name for name in model.noted if not name.startswith("__")}
+    assert set(model.parts) < asked <= named_in(export_html, LatentTraversal, Subject)
+
+
+@pytest.mark.parametrize("size", [np.int64(2), torch.tensor(2), 2.0])
+def test_the_number_of_units_may_be_of_any_library(size, tmp_path):
+    model = Asked()
+    model.parts["latent_dim"] = size
+    assert content_of(export_html(model, tmp_path / "page.html"))["latents"] == 2
+
+
+def test_the_default_type_of_numbers_changes_nothing(tmp_path):
+    model, path = lively(VAE(2, 40)), tmp_path / "page.html"
+    expected = export_html(model, path, some_images(), LABELS).read_bytes()
+    live = LatentPlane(model, some_images(), LABELS)
+    live.random()
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert export_html(model, path, some_images(), LABELS).read_bytes() == expected
+        again = LatentPlane(model, some_images(), LABELS)
+        again.random()
+        assert (again.image.value, again.map.value) == (live.image.value, live.map.value)
+        assert again.text.value == live.text.value and again.z.dtype == torch.float32
+        LatentTraversal(model, some_images()).figure()
+        export_html(VAE(2, 40).to(torch.float64), path, some_images(), LABELS)
+        export_html(Autoencoder(2, 40).to(torch.float64), path, some_images(), LABELS)
+    finally:
+        torch.set_default_dtype(default)
+
+
 def test_titles_and_labels_stay_text(tmp_path):
     labels = [HOSTILE, "plain"] * 30
     path = export_html(VAE(2, 40), tmp_path / "page.html", some_images(), labels, title=HOSTILE)
@@ -222,6 +257,12 @@ def with_decoder(*layers):
     return model
 
 
+def in_groups():
+    yield nn.Unflatten(1, (2, 1, 1))
+    yield nn.ConvTranspose2d(2, 2, (14, 28), groups=2)
+    yield nn.Flatten()
+
+
 def with_weight(value):
     model = VAE(2, 40)
     model.decoder[0].weight.data[0, 0] = value
@@ -232,8 +273,7 @@ def with_weight(value):
     ("build", "message"),
     [
         (lambda: with_decoder(nn.Linear(2, 9), nn.GELU(), nn.Linear(9, 784)), "got GELU"),
-        (lambda: with_decoder(nn.Linear(2, 784), nn.BatchNorm1d(784)), "got BatchNorm1d"),
-        (lambda: with_decoder(nn.ConvTranspose2d(2, 1, 28)), "got ConvTranspose2d"),
+        (lambda: with_decoder(*in_groups()), "got ConvTranspose2d"),
         (
             lambda: nn.Linear(2, 784),
             "^model: expected decode_mean.*, got Linear, which has neither",
@@ -246,7 +286,8 @@ def with_weight(value):
         (lambda: VAE(2, 40, data_dim=783), "expected square images, got 783 pixels"),
         (lambda: VAE(2, 1000), r"expected at most 2 MB, got 2.1 MB: .* 787,784 weights"),
         (lambda: with_weight(1e5), "finite numbers up to 65,504"),
-        (lambda: with_weight(float("nan")), "finite numbers up to 65,504"),
+        (lambda: with_weight(float("nan")), r"finite numbers from decode_mean\(z\), got NaN"),
+        (lambda: VAE, "^model: .* got the class VAE"),
     ],
 )
 def test_what_the_page_cannot_compute_is_refused(build, message, tmp_path):
@@ -272,8 +313,33 @@ def test_images_and_labels_must_fit(images, labels, message, tmp_path):
 def test_codes_must_be_finite(tmp_path):
     model = VAE(2, 40)
     model.encoder[0].bias.data.fill_(float("nan"))
-    with pytest.raises(ValueError, match="expected finite codes"):
+    with pytest.raises(ValueError, match=r"^model: expected finite numbers from encode_mean\(x\)"):
         export_html(model, tmp_path / "page.html", some_images())
+
+
+@pytest.mark.parametrize(
+    ("path", "title", "message"),
+    [
+        (None, "t", "path: expected the name of a file, got None"),
+        (3, "t", "path: expected the name of a file, got 3"),
+        ("", "t", r'path: expected the name of a file, got the folder "\."'),
+        ("{folder}", "t", 'path: expected the name of a file, got the folder ".*"'),
+        ("{folder}/page.html", None, "title: expected text, got None"),
+        ("{folder}/page.html", 3, "title: expected text, got 3"),
+    ],
+)
+def test_path_and_title_must_be_such(path, title, message, tmp_path):
+    path = path.format(folder=tmp_path) if isinstance(path, str) else path
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        export_html(VAE(2, 40), path, title=title)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_path_may_begin_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert export_html(VAE(2, 40), "~/page.html") == tmp_path / "page.html"
+    assert (tmp_path / "page.html").is_file()
 
 
 def test_a_missing_folder_is_named(tmp_path):
