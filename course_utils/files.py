@@ -32,12 +32,15 @@ def data_root(root: str | os.PathLike | None = None) -> Path:
     Raises:
         ValueError: for a `root` that is no path.
     """
-    if root is None:
-        variable = os.environ.get("COURSE_DATA", "").strip()
-        if variable[:1] == variable[-1:] and variable[:1] in ("'", '"'):
-            variable = variable[1:-1]
-        root = variable or cache_root()
-    return user_path("root", root).absolute()
+    chosen = root if root is not None else variable("COURSE_DATA") or cache_root()
+    return user_path("root", chosen).absolute()
+
+
+def variable(name: str) -> str:
+    """An environment variable without the spaces and quotes around it; "" where there is none."""
+    value = os.environ.get(name, "").strip()
+    is_quoted = value[:1] == value[-1:] and value[:1] in ("'", '"')
+    return value[1:-1] if is_quoted else value
 
 
 def user_path(name: str, value: str | os.PathLike) -> Path:
@@ -46,7 +49,7 @@ def user_path(name: str, value: str | os.PathLike) -> Path:
     Raises:
         ValueError: for what is no path.
     """
-    if not isinstance(value, str | os.PathLike):
+    if not isinstance(value, str | os.PathLike) or "\0" in str(value):
         raise ValueError(f"{name}: expected a folder's path, got {described(value)}")
     path = Path(value)
     with suppress(RuntimeError):  # the home of ~name is unknown: messages show it as it is
@@ -120,7 +123,7 @@ def short(path: Path) -> str:
 
     So that a stored output names no folder of the machine that it was made on.
     """
-    if os.environ.get("COURSE_DATA") and path.is_relative_to(base := data_root()):
+    if variable("COURSE_DATA") and path.is_relative_to(base := data_root()):
         return (Path("$COURSE_DATA") / path.relative_to(base)).as_posix()
     return _within(path)
 
@@ -151,8 +154,9 @@ def no_folder(path: Path) -> str:
     except FileNotFoundError:
         return f"{quoted(path)} does not exist"
     except NotADirectoryError:
-        return f"{quoted(path)} is a file, expected a folder"
-    except (OSError, ValueError) as error:  # ValueError: a name that no folder can have
+        what = "is a file, expected a folder" if os.path.exists(path) else "does not exist"
+        return f"{quoted(path)} {what}"
+    except OSError as error:
         return f"{quoted(path)} cannot be read: {reason(error)}"
 
 

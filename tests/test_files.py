@@ -12,6 +12,8 @@ from course_utils.files import (
     data_root,
     data_roots,
     in_checkout,
+    no_folder,
+    quoted,
     reason,
     results_root,
     short,
@@ -68,6 +70,57 @@ def test_no_path_of_this_machine_is_printed(checkout, tmp_path, monkeypatch):
     assert short(tmp_path / "other") == str(tmp_path / "other")
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     assert short(tmp_path / "other") == "~/other"
+
+
+def test_quotes_and_spaces_around_the_variable_are_dropped(tmp_path, monkeypatch):
+    for written in ('"{}"', "'{}'", " {} ", "{}", ' "{}"'):
+        monkeypatch.setenv("COURSE_DATA", written.format(tmp_path / "my data"))
+        assert data_root() == tmp_path / "my data"
+        assert short(tmp_path / "my data" / "raw") == "$COURSE_DATA/raw"
+    monkeypatch.setenv("COURSE_DATA", '"~/x"')
+    assert data_root() == Path.home() / "x"
+    for empty in ('""', "''", " ", '"'):
+        monkeypatch.setenv("COURSE_DATA", empty)
+        assert data_root() == cache_root()
+    monkeypatch.chdir(tmp_path)
+    for half in ('"half', "half'", "\"mixed'"):
+        monkeypatch.setenv("COURSE_DATA", half)
+        assert data_root() == tmp_path / half
+
+
+@pytest.mark.parametrize("root", [3, b"bytes", [], True, float, "nul\0"])
+def test_a_root_that_is_no_path(root):
+    with pytest.raises(ValueError, match="root: expected a folder's path, got "):
+        data_root(root)
+
+
+def test_an_unknown_home_stays_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert data_root("~nobody-of-that-name/x") == tmp_path / "~nobody-of-that-name" / "x"
+
+
+def test_paths_are_shown_in_quotes(checkout, tmp_path, monkeypatch):
+    """Never from COURSE_DATA on: its value may be what is wrong."""
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path / "mine "))
+    assert quoted(tmp_path / "mine ") == f'"{tmp_path}/mine "'
+    assert quoted(checkout / "data" / "cache") == '"data/cache"'
+    assert quoted(tmp_path / "a\nb\u200bc") == f'"{tmp_path}/a\\nb\\u200bc"'
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    assert quoted(tmp_path / "Größe") == '"~/Größe"'
+
+
+def test_why_a_folder_is_none(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    assert no_folder(tmp_path) == ""
+    assert no_folder(tmp_path / "file") == f'"{tmp_path}/file" is a file, expected a folder'
+    assert no_folder(tmp_path / "no") == f'"{tmp_path}/no" does not exist'
+    assert no_folder(tmp_path / "file" / "x") == f'"{tmp_path}/file/x" does not exist'
+
+    def closed(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert no_folder(tmp_path) == f'"{tmp_path}" cannot be read: Permission denied'
 
 
 def test_reasons_are_a_few_words():

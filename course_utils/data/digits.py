@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from course_utils.arguments import count
 from course_utils.data import mnist, strokes
 from course_utils.files import (
     cache_root,
@@ -29,6 +30,7 @@ from course_utils.files import (
     reason,
     short,
     try_to_write,
+    variable,
 )
 
 SOURCES = ("auto", "mnist", "strokes")
@@ -182,17 +184,18 @@ def binarize(images: Tensor, seed: int = 0) -> Tensor:
     Returns:
         float32 (N, D) of zeros and ones, on the device of `images`.
     Raises:
-        ValueError: as `as_float`.
+        ValueError: as `as_float`, or for a seed that is no whole number.
     """
     grey = as_float(images)
-    uniform = torch.rand(grey.shape, generator=torch.Generator().manual_seed(seed))
+    draws = torch.Generator("cpu").manual_seed(count("seed", seed, least=0))
+    uniform = torch.rand(grey.shape, generator=draws, dtype=torch.float32, device="cpu")
     return uniform.to(grey.device).lt_(grey)  # in place: a second copy of MNIST takes 188 MB
 
 
 def _chosen_source(source: str) -> str:
     """`source`, with `COURSE_DIGITS` in the place of `"auto"`; a ValueError for anything else."""
-    variable = os.environ.get("COURSE_DIGITS") if source == "auto" else None
-    chosen, named = (variable, "COURSE_DIGITS") if variable else (source, "source")
+    wish = variable("COURSE_DIGITS") if source == "auto" else ""
+    chosen, named = (wish, "COURSE_DIGITS") if wish else (source, "source")
     if chosen not in SOURCES:
         raise ValueError(f"{named}: expected 'auto', 'mnist' or 'strokes', got {chosen!r}")
     return chosen
@@ -210,10 +213,11 @@ def _load_drawn(
     `counts` are those of training and test images.
     """
     file = f"{name}-{_fingerprint(draw)}.pt"  # other images, another file
-    *supplied, _ = data_roots(root)
-    if not notes:  # nobody has said yet that the user's folder is none
-        notes += [f"not from your folder: {why}" for user in supplied if (why := no_folder(user))]
-    for path in [folder / file for folder in data_roots(root)]:
+    *supplied, cache = data_roots(root)
+    faults = [why for user in supplied if (why := no_folder(user))]
+    if not notes:  # else that has been said
+        notes += [f"not from your folder: {why}" for why in faults]
+    for path in [folder / file for folder in (*supplied[len(faults) :], cache)]:
         try:
             return _read_drawn(path, name, counts), short(path)
         except (FileNotFoundError, NotADirectoryError):

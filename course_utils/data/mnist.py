@@ -123,7 +123,8 @@ def _search(base: Path, found: Found) -> list[str]:
         else:
             for why, path in wrong:
                 faults.setdefault(why, []).append(path)
-    return [f"unusable {_listed(where)}: {why}" for why, where in faults.items()]
+    said = [f"unusable {_listed(where)}: {why}" for why, where in faults.items()]
+    return said if len(said) <= 2 else [*said[:2], f"{len(said) - 2} more like these"]
 
 
 def _listed(paths: list[Path]) -> str:
@@ -193,9 +194,15 @@ def _content(file: File, path: Path) -> bytes:
     key = _KERAS[FILES.index(file)]
     try:
         if not zipfile.is_zipfile(path):
-            raise ValueError("no npz archive")
+            raise Damaged("no npz archive")
         with np.load(path, allow_pickle=False) as arrays:
+            if not {*_KERAS} <= {*arrays.files}:
+                raise Damaged(
+                    f"expected arrays {', '.join(_KERAS)}, got {', '.join(arrays.files)}"
+                )
             values = arrays[key]
+    except Damaged:
+        raise
     except Exception as error:  # zipfile and NumPy each have many ways to say damaged
         raise Damaged(f"{key}: {reason(error)}") from None
     if values.dtype.kind not in "ui" or not ((values >= 0) & (values <= 255)).all():
@@ -206,6 +213,12 @@ def _content(file: File, path: Path) -> bytes:
 def _header(shape: tuple[int, ...]) -> bytes:
     """Of an idx file of bytes: its kind and its shape."""
     return struct.pack(f">{1 + len(shape)}I", 0x0800 + len(shape), *shape)
+
+
+def _shape(raw: bytes) -> tuple[int, ...]:
+    """What the header of an idx file says of it, as far as there is one."""
+    sizes = raw[4 : 4 + 4 * raw[3]] if len(raw) > 3 else b""
+    return struct.unpack(f">{len(sizes) // 4}I", sizes[: len(sizes) // 4 * 4])
 
 
 def _decode(file: File, content: bytes) -> Tensor:
@@ -220,7 +233,9 @@ def _decode(file: File, content: bytes) -> Tensor:
     raw = content
     for _ in range(2):  # an archive of an archive: some browsers make them
         raw = _unpacked(raw, length + 1_024)  # what cannot be packed grows a little
-    _expect("idx header", raw[: len(header)].hex(" ", 4), header.hex(" ", 4))
+    if raw[:3] != header[:3]:
+        raise Damaged(f"no idx file, it begins with {raw[:4]}")
+    _expect("shape", str(_shape(raw)), str(file.shape))
     _expect("size", f"{len(raw):,} bytes", f"{length:,} bytes")
     if (md5 := _md5(raw)) != file.raw_md5:
         if other := _OTHERS.get(md5) or _OTHERS.get(_md5(content)):

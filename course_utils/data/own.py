@@ -6,6 +6,7 @@ Whatever they were, they become grey, 28 x 28, and 255 is ink; one printed line 
 import os
 import re
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,7 +67,7 @@ def load_images(
         ValueError: for a folder without two pictures, or an array that holds none; says what came.
     """
     share = number("test_share", test_share, "more than 0 and less than 1", lambda s: 0 < s < 1)
-    shuffle = torch.Generator().manual_seed(count("seed", seed, least=0))
+    shuffle = torch.Generator("cpu").manual_seed(count("seed", seed, least=0))
     if invert is not None and not isinstance(invert, bool | np.bool_):
         raise ValueError(f"invert: expected None, True or False, got {described(invert)}")
     is_folder = isinstance(pictures, str | os.PathLike)
@@ -76,7 +77,7 @@ def load_images(
     flipped, why = _inverted(found.images, invert)
     images = torch.from_numpy(255 - found.images if flipped else found.images)
     labels = torch.from_numpy(found.labels)
-    order = torch.randperm(total, generator=shuffle)
+    order = torch.randperm(total, generator=shuffle, device="cpu")
     test, train = order.tensor_split([min(max(round(share * total), 1), total - 1)])
     data = ImageData("images", images[train], labels[train], images[test], labels[test])
     tell("Your pictures", data, found.where, [*_changes(found.sizes), why, *found.notes])
@@ -234,8 +235,9 @@ def _from_array(source: Any) -> Pictures:
 def _pixels(source: Any) -> np.ndarray:
     """An array or a tensor of pictures as uint8 (N, H, W) or (N, H, W, 3), checked."""
     if isinstance(source, Tensor):
-        source = source.detach().cpu()
-        source = (source.float() if source.is_floating_point() else source).numpy()
+        with suppress(TypeError, RuntimeError):  # sparse, or without values: no array
+            source = source.detach().cpu()
+            source = (source.float() if source.is_floating_point() else source).numpy()
     if not isinstance(source, np.ndarray):
         raise ValueError(f"pictures: expected a folder or an array, got {described(source)}")
     shape, kind = source.shape, source.dtype

@@ -11,20 +11,36 @@ The plane: x points right, y points up, the unit is one pixel, and the origin is
 pixel (14, 14), where MNIST puts the centre of mass.
 """
 
+import functools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from course_utils.arguments import count, described
+
 SIZE = 28  # pixels per side
+
+
+def _on_the_cpu(draw: Callable) -> Callable:
+    """Draws there whatever torch's default device is: the same on every machine."""
+
+    @functools.wraps(draw)
+    def on_the_cpu(*arguments, **named):
+        with torch.device("cpu"):
+            return draw(*arguments, **named)
+
+    return on_the_cpu
+
 
 # --------------------------------------------------------------------------------- the pen
 
 CHUNK = 300_000  # distances held at once: few enough to stay in the processor's cache
 
 
+@_on_the_cpu
 def draw_paths(paths: Tensor, thickness: Tensor) -> Tensor:
     """Draw one path per image with a round pen.
 
@@ -205,6 +221,7 @@ POSITIVE = {"width", "height", "thickness"}  # the factors that are sizes, of di
 CUT = 2.0  # standard deviations at which every normal distribution here is cut off
 
 
+@_on_the_cpu
 def sample_factors(
     n: int, seed: int = 0, priors: Mapping[str, tuple[float, float]] = FACTORS
 ) -> dict[str, Tensor]:
@@ -223,10 +240,9 @@ def sample_factors(
         The first values do not depend on n.
 
     Raises:
-        ValueError: if n is negative.
+        ValueError: if n or seed is no whole number, or negative.
     """
-    if n < 0:
-        raise ValueError(f"expected a number of images n >= 0, got {n}")
+    n, seed = count("n", n, least=0), count("seed", seed, least=0)
     noise = _normal(_uniform(n, len(priors), seed, stream=0))
     return {
         name: (mean + std * noise[:, i]).float()
@@ -234,6 +250,7 @@ def sample_factors(
     }
 
 
+@_on_the_cpu
 def draw_digits(
     labels: Tensor, factors: Mapping[str, Tensor], seed: int = 0, progress: bool = False
 ) -> Tensor:
@@ -282,6 +299,7 @@ def draw_digits(
     return images
 
 
+@_on_the_cpu
 def digits(
     n: int, seed: int = 0, progress: bool = True
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
@@ -299,8 +317,9 @@ def digits(
         images uint8 (n, 28, 28), labels int64 (n,), factors as from `sample_factors`.
 
     Raises:
-        ValueError: if n is negative.
+        ValueError: if n or seed is no whole number, or negative.
     """
+    n, seed = count("n", n, least=0), count("seed", seed, least=0)
     factors = sample_factors(n, seed)
     labels = _uniform(math.ceil(n / 10), 10, seed, stream=2).argsort(dim=1).flatten()[:n]
     return draw_digits(labels, factors, seed, progress), labels, factors
@@ -340,6 +359,8 @@ def _normal(uniform: Tensor) -> Tensor:
 
 def _check_labels(labels: Tensor) -> None:
     """Raise a ValueError unless these are digits that `draw_digits` can draw."""
+    if not isinstance(labels, Tensor):
+        raise ValueError(f"expected labels as a tensor, got {described(labels)}")
     if labels.ndim != 1 or labels.dtype != torch.int64:
         raise ValueError(f"expected labels int64 (N,), got {labels.dtype} {tuple(labels.shape)}")
     wrong = labels[(labels < 0) | (labels > 9)]
@@ -349,9 +370,13 @@ def _check_labels(labels: Tensor) -> None:
 
 def _check_factors(factors: Mapping[str, Tensor], expected: Iterable[str], n: int) -> None:
     """Raise a ValueError unless there are n sensible values of each expected factor."""
+    if not isinstance(factors, Mapping):
+        raise ValueError(f"expected factors as a dict of tensors, got {described(factors)}")
     if set(factors) != set(expected):
         raise ValueError(f"expected the factors {sorted(expected)}, got {sorted(factors)}")
     for name, value in factors.items():
+        if not isinstance(value, Tensor):
+            raise ValueError(f"expected {name} as a tensor, got {described(value)}")
         if value.shape != (n,):
             raise ValueError(f"expected {name} of shape ({n},), got {tuple(value.shape)}")
         positive = name in POSITIVE
@@ -378,6 +403,7 @@ EYE_SIDE, MOUTH_HALF = 0.215, 0.27  # distance to the middle and half width, in 
 EYE_HALF, BROW_HALF, BROW_ARCH = 2.0, 2.3, 0.8  # half widths, and the brow's rise, in pixels
 
 
+@_on_the_cpu
 def draw_faces(factors: Mapping[str, Tensor], progress: bool = False) -> Tensor:
     """Draw faces with the given factors.
 
@@ -401,7 +427,8 @@ def draw_faces(factors: Mapping[str, Tensor], progress: bool = False) -> Tensor:
         ValueError: for missing or unknown factors, wrong shapes, numbers that are not finite,
             sizes that are not positive.
     """
-    n = len(next(iter(factors.values()), ()))
+    first = next(iter(factors.values()), None) if isinstance(factors, Mapping) else None
+    n = len(first) if isinstance(first, Tensor) and first.ndim else 0
     _check_factors(factors, FACE_FACTORS, n)
     images = torch.empty(n, SIZE, SIZE, dtype=torch.uint8)
     with tqdm(total=n, desc="drawing faces", delay=2, disable=not progress) as bar:
@@ -413,6 +440,7 @@ def draw_faces(factors: Mapping[str, Tensor], progress: bool = False) -> Tensor:
     return images
 
 
+@_on_the_cpu
 def faces(
     n: int, seed: int = 0, progress: bool = True
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
@@ -428,8 +456,9 @@ def faces(
         where it does not, factors as from `sample_factors`.
 
     Raises:
-        ValueError: if n is negative.
+        ValueError: if n or seed is no whole number, or negative.
     """
+    n, seed = count("n", n, least=0), count("seed", seed, least=0)
     factors = sample_factors(n, seed, FACE_FACTORS)
     return draw_faces(factors, progress), (factors["smile"] > 0).long(), factors
 

@@ -58,6 +58,8 @@ def test_variable_names_the_source(monkeypatch, small, tmp_path, capsys):
     monkeypatch.setenv("COURSE_DIGITS", "fashion")
     with pytest.raises(ValueError, match="COURSE_DIGITS: expected .* got 'fashion'"):
         load_digits()
+    monkeypatch.setenv("COURSE_DIGITS", ' "mnist"')
+    assert_is_mnist(load_digits(root=folder))
     monkeypatch.setenv("COURSE_DIGITS", "")
     assert_is_mnist(load_digits(root=folder))
 
@@ -296,7 +298,8 @@ files.CHECKOUT = Path(checkout)
 digits._STROKES_COUNTS = digits._FACES_COUNTS = (60, 20)
 torchvision = SimpleNamespace(MNIST=SimpleNamespace(mirrors=[mirror]))  # the real one is slow
 sys.modules |= {"torchvision": torchvision, "torchvision.datasets": torchvision}
-mnist.FILES = tuple(mnist.File(*file) for file in json.loads(of_mnist))
+described = json.loads(of_mnist)
+mnist.FILES = tuple(mnist.File(name, tuple(shape), *sums) for name, shape, *sums in described)
 print("ready", flush=True)
 sys.stdin.readline()
 for load in (digits.load_digits, lambda: digits.load_digits("strokes"), digits.load_faces):

@@ -202,3 +202,38 @@ def test_silent_mirror_then_a_good_one(checkout, small, monkeypatch):
         assert_is_mnist(load_digits("mnist"))
         assert len(bad.requested) == 1
     assert_whole_archives(checkout, small)
+
+
+# --- Proxies -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy"])
+def test_a_proxy_that_is_set_later_is_used(variable, refusing, small, monkeypatch):
+    """No restart of the kernel after the first failure: the mirror refuses, the proxy serves."""
+    assert_is_drawn(load_digits())
+    with Mirror(small) as proxy:
+        monkeypatch.setenv(variable, proxy.url)
+        assert_is_mnist(load_digits("mnist"))
+        assert proxy.requested == list(small)
+
+
+def test_a_proxy_that_is_removed_is_used_no_more(refusing, small, monkeypatch):
+    with Mirror(small) as mirror:
+        use_mirrors(monkeypatch, mirror.url)
+        monkeypatch.setenv("HTTP_PROXY", refusing)
+        assert_is_drawn(load_digits())
+        assert mirror.requested == []
+        monkeypatch.delenv("HTTP_PROXY")
+        assert_is_mnist(load_digits("mnist"))
+
+
+@pytest.mark.parametrize("proxy", ["http://[::", "socks5://127.0.0.1:9", "nonsense", "://"])
+def test_a_proxy_that_is_none_is_a_reason(proxy, checkout, small, monkeypatch, capsys):
+    with Mirror(small) as mirror:
+        use_mirrors(monkeypatch, mirror.url)
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        monkeypatch.setenv("NO_PROXY", "")
+        assert_is_drawn(load_digits())
+        assert f"download failed, {mirror.url[7:-1]}: " in the_line(capsys)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        assert_is_mnist(load_digits("mnist"))

@@ -134,7 +134,7 @@ def test_none_and_less_than_none():
     images, labels, factors = faces(0)
     assert images.shape == (0, 28, 28) and labels.shape == (0,)
     assert all(value.shape == (0,) for value in factors.values())
-    with pytest.raises(ValueError, match="n >= 0, got -1"):
+    with pytest.raises(ValueError, match="n: expected 0 or more, got -1"):
         faces(-1)
 
 

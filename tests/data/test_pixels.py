@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -85,3 +86,26 @@ def test_black_stays_black():
 def test_what_are_no_images(function, images, words):
     with pytest.raises(ValueError, match=words):
         function(images)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, torch.tensor, float])
+def test_a_seed_of_any_library(kind):
+    images = torch.full((3, 28, 28), 128, dtype=torch.uint8)
+    assert binarize(images, kind(3)).equal(binarize(images, 3))
+
+
+@pytest.mark.parametrize("seed", [0.5, "1", None, True, -1])
+def test_what_is_no_seed(seed):
+    with pytest.raises(ValueError, match="seed: expected .*0 or more, got"):
+        binarize(torch.zeros(2, 4), seed)
+
+
+def test_nothing_depends_on_the_default_precision():
+    images = torch.full((3, 28, 28), 128, dtype=torch.uint8)
+    expected = binarize(images, 3)
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = binarize(images, 3)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert found.dtype == torch.float32 and found.equal(expected)

@@ -2,11 +2,19 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from course_utils.data import strokes
-from course_utils.data.strokes import digits, draw_digits, draw_paths, sample_factors
+from course_utils.data.strokes import (
+    digits,
+    draw_digits,
+    draw_faces,
+    draw_paths,
+    faces,
+    sample_factors,
+)
 
 NAMES = {"slant", "rotation", "width", "height", "thickness"}
 PIXEL = torch.arange(28, dtype=torch.float64) - 14  # coordinate of a column; minus that of a row
@@ -316,5 +324,35 @@ def test_mistakes_are_named(labels, changed, said):
 
 def test_negative_number_of_images():
     for function in (digits, sample_factors):
-        with pytest.raises(ValueError, match="n >= 0, got -1"):
+        with pytest.raises(ValueError, match="n: expected 0 or more, got -1"):
             function(-1)
+
+
+def test_numbers_of_any_library():
+    expected, labels, factors = digits(3, 2)
+    for kind in (np.int64, torch.tensor, float):
+        images, *_ = digits(kind(3), kind(2))
+        assert images.equal(expected)
+    for n, seed, named in [(2.5, 0, "n"), (None, 0, "n"), (3, 0.5, "seed"), (3, "1", "seed")]:
+        for function in (digits, faces, sample_factors):
+            with pytest.raises(ValueError, match=f"{named}: expected a whole number"):
+                function(n, seed)
+    with pytest.raises(ValueError, match=r"labels as a tensor, got \[1, 2\]"):
+        draw_digits([1, 2], factors)
+    with pytest.raises(ValueError, match="factors as a dict of tensors, got None"):
+        draw_digits(labels, None)
+    with pytest.raises(ValueError, match="slant as a tensor, got 0.5"):
+        draw_digits(labels, factors | {"slant": 0.5})
+
+
+def test_what_is_no_faces_factors():
+    for given in (None, {}, [1]):
+        with pytest.raises(ValueError, match="expected .*factors"):
+            draw_faces(given)
+
+
+def test_drawings_do_not_depend_on_the_default_device():
+    expected = [digits(3)[0], faces(3)[0]]
+    with torch.device("meta"):
+        found = [digits(3)[0], faces(3)[0]]
+    assert all(a.equal(b) for a, b in zip(found, expected, strict=True))
