@@ -107,24 +107,26 @@ def test_a_model_may_hold_modules_or_borrow_methods(kind, model):
 
 
 def test_two_threads_do_not_mix_up_the_modes():
-    """The kernel may answer one explorer while a cell makes another."""
-    model, inside, other_done = network(3).train(), threading.Event(), threading.Event()
+    """The kernel may answer one explorer while a cell makes another, which would outlast it."""
+    model, z = network(3).train(), torch.zeros(1, 3)
     subject, plain = Subject(model, 1), model.decode_mean
+    both = threading.Barrier(2)
 
     def slow(z):
-        inside.set()
-        other_done.wait(0.2)  # the other one must not come in between
+        try:
+            both.wait(1)  # for the other one, which must not come in meanwhile
+        except threading.BrokenBarrierError:
+            return plain(z)
+        if threading.current_thread() is not first:
+            first.join(60)
         return plain(z)
 
     model.decode_mean = slow
-    first = threading.Thread(target=lambda: subject.decode(torch.zeros(1, 3)))
+    first = threading.Thread(target=subject.decode, args=(z,))
     first.start()
-    inside.wait(60)
-    model.decode_mean = plain
-    subject.decode(torch.zeros(1, 3))
-    other_done.set()
+    subject.decode(z)
     first.join(60)
-    assert all(part.training for part in model.modules())
+    assert both.broken and all(part.training for part in model.modules())
 
 
 # --- the page ------------------------------------------------------------------------------------
