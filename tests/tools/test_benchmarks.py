@@ -16,6 +16,7 @@ from course_utils.data import ImageData
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "tests" / "benchmarks"
 QUICK = ["race_to_106", "images_per_second", "scaling", "burda_table", "memory", "sweeps"]
+QUICK += ["latent_sizes", "vectors"]
 
 
 @pytest.fixture

@@ -1,0 +1,254 @@
+"""README's table of what was measured says what the records in data/results hold.
+
+Each row of the table names its records. `ROWS` says which of their figures the row prints, in the
+order of the page; both sides are read, so no figure stands here.
+"""
+
+import math
+import re
+import statistics
+from pathlib import Path
+
+import pytest
+
+from course_utils.data import load_result
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+NUMBER = re.compile(r"(?<![\w.])[−+]?\d+(?:,\d{3})*(?:\.\d+)?(?!\w)")
+
+ROWS = {}  # how a row begins: the figures that it prints, from its records
+
+
+def row(begins):
+    def remember(figures):
+        ROWS[begins] = figures
+        return figures
+
+    return remember
+
+
+# --- what each row prints ------------------------------------------------------------------------
+
+
+@row("seconds to a test loss")
+def _(of):
+    now, earlier = of("race_to_106"), of("race_to_106_earlier")
+    yield re.search(r"is ([\d.]+) or less", now["what"])[1]
+    for race in (now, earlier):
+        yield from race["fit_seconds"] + race["textbook_seconds"]
+
+
+@row("training images per second")
+def _(of):
+    measured = of("images_per_second")["cpu"]
+    rows = [
+        row
+        for row in measured["rows"]
+        if row["precision"] == "highest" and row["batch"] in (200, 800)
+    ]
+    for name in ("batch", "images_per_second", "percent_of_peak"):
+        yield from (row[name] for row in rows)
+    yield measured["textbook_images_per_second"]
+
+
+@row("models trained in one vectorised step")
+def _(of):
+    sweeps = of("sweeps")
+    rows = [row for row in sweeps["cpu"]["rows"] if row["precision"] == "highest"]
+    yield sweeps["plan"]["models"]
+    for row in (rows[0], *rows[-2:]):  # the smallest network, and the two largest
+        yield from (row["hidden_dim"], row["batch_size"], row["gain"])
+
+
+def latent_sizes(of):
+    """The record, and its rows for the fewest latents first."""
+    sizes = of("latent_sizes")
+    assert sizes["seeds"] == [0]  # "one seed"
+    return sizes, sorted(sizes["rows"], key=lambda row: row["latents"])
+
+
+@row("log p(x), a small VAE")
+def _(of):
+    sizes, rows = latent_sizes(of)
+    plan = sizes["plan"]
+    yield from (plan["hidden_dim"], sizes["against"], plan["epochs"])
+    yield from (sizes["likelihood_samples"], sizes["digits"])
+    yield from (rows[-1]["log_likelihood"], rows[-1]["standard_error"])
+    yield from (sizes["first_digits"], rows[-1]["first_digits_easier_by"])
+
+
+@row("the same with fewer latents")
+def _(of):
+    sizes, rows = latent_sizes(of)
+    yield from (row["latents"] for row in rows)
+    for row in rows[:-1]:
+        yield from (row["against_most"], row["paired_error"])
+
+
+@row("log p(x), a long run")
+def _(of):
+    run, published = of("long_run"), of("burda_table")
+    yield from (run["model"]["hidden_dim"], run["model"]["latent_dim"], run["plan"]["epochs"])
+    yield from (run["likelihood_samples"], run["digits"])
+    yield from (run["log_likelihood"], run["standard_error"])
+    yield -published["cpu"]["rows"][0]["published_nll"]
+    yield published["published"]["epochs"]
+
+
+@row("the table of Burda et al.")
+def _(of):
+    table, sizes = of("burda_table"), latent_sizes(of)[0]
+    measured = table["cpu"]
+    names = ["VAE, K = 1", "IWAE, K = 5", "IWAE, K = 50"]
+    rows = [row for row in measured["rows"] if row["row"] in names]
+    assert [row["row"] for row in rows] == names and sizes["first_digits"] == rows[0]["digits"]
+    yield from (measured["plan"]["epochs"], table["published"]["epochs"])
+    yield measured["plan"]["digits"]
+    yield from (name.split("= ")[1] for name in names[1:])
+    for row in rows:
+        yield from (-row["nll"], row["standard_error"])
+    yield from (row["active_units"] for row in rows)
+    yield latent_sizes(of)[1][-1]["first_digits_easier_by"]
+    yield from (-row["published_nll"] for row in rows)
+    yield from (row["published_active"] for row in rows)
+
+
+@row("slider to image")
+def _(of):
+    rows = {row["name"]: row for row in of("widget_latency")["rows"]}
+    yield from (rows[name]["median_ms"] for name in ("LatentTraversal", "interact"))
+
+
+@row("the explorer as one HTML file")
+def _(of):
+    page = of("explorer_fps")["rows"][0]
+    yield from page["in_each_round"]
+    yield page["offered_per_second"]
+
+
+@row("smile vector")
+def _(of):
+    measured = of("vectors")
+    rows = measured["smile"]["rows"]
+    yield from (measured["judged"], measured["steps"])
+    yield from (row["percent_rising"] for row in rows)
+    yield from (row["others_move_at_most"] for row in rows)
+
+
+@row("slant vector")
+def _(of):
+    measured = of("vectors")
+    yield from (measured["judged"], measured["steps"])
+    for row in measured["digits"]["rows"]:
+        yield from (row["percent_rising"], row["percent_class_kept"])
+
+
+@row("mutual information gap")
+def _(of):
+    record = of("mig_against_beta")
+    gaps = {}  # by β, then one for each seed: the mean over the factors
+    for run in record["runs"]["zeros"]:
+        gaps.setdefault(run["beta"], []).append(statistics.mean(run["gap"].values()))
+    first, *others = gaps
+    gains = {b: [g - g1 for g, g1 in zip(gaps[b], gaps[first], strict=True)] for b in others}
+    yield from gaps
+    yield from (statistics.mean(values) for values in gaps.values())
+    yield first
+    for values in gains.values():
+        yield from (statistics.mean(values), statistics.stdev(values) / math.sqrt(len(values)))
+    yield max(others, key=lambda b: statistics.mean(gains[b]))
+
+
+# --- the page ------------------------------------------------------------------------------------
+
+
+def table():
+    """The rows of README's table: (all cells but the last, the records that this one names)."""
+    section = README.read_text(encoding="utf-8").split("## What was measured")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")][2:]
+    for line in lines:
+        *cells, records = (cell.strip() for cell in line.strip("|").split("|"))
+        yield cells, re.findall(r"`(\w+)`", records)
+
+
+def row_that_begins(begins):
+    found = [(cells, records) for cells, records in table() if cells[0].startswith(begins)]
+    assert len(found) == 1, f"{len(found)} rows begin with {begins!r}"
+    return found[0]
+
+
+def printed_in(text):
+    """The numbers on the page as they are printed; years in brackets are no figures."""
+    return NUMBER.findall(re.sub(r"\(\d{4}\)", "", text))
+
+
+def agrees(printed, value):
+    """Whether a number on the page is a figure of a record, rounded as it is printed.
+
+    Zeros at the end of a whole number may be rounding, but two digits say something at least.
+    """
+    digits = printed.replace(",", "").replace("−", "-")
+    _, _, decimals = digits.partition(".")
+    zeros = min(len(digits) - len(digits.rstrip("0")), max(len(digits.lstrip("+-")) - 2, 0))
+    places = len(decimals) if decimals else -zeros
+    return math.isclose(float(digits), round(float(value), places), abs_tol=1e-9)
+
+
+def disagreements(text, values):
+    """What a row prints beside what its records hold, where the two differ."""
+    printed, values = printed_in(text), list(values)
+    if len(printed) != len(values):
+        return [(printed, values)]
+    return [(p, v) for p, v in zip(printed, values, strict=True) if not agrees(p, v)]
+
+
+def test_every_row_of_the_table_is_compared():
+    begins = [cells[0] for cells, _ in table()]
+    assert len(begins) == len(ROWS)
+    assert not [cell for cell in begins if not cell.startswith(tuple(ROWS))]
+
+
+@pytest.mark.parametrize("begins", ROWS)
+def test_a_row_prints_what_its_records_hold(begins):
+    cells, records = row_that_begins(begins)
+    used = []
+
+    def of(name):
+        used.append(name)
+        return load_result(name)
+
+    values = list(ROWS[begins](of))
+    assert not disagreements(" | ".join(cells), values)
+    assert set(used) == set(records), "the row names other records"
+
+
+@pytest.mark.parametrize("begins", ROWS)
+def test_one_wrong_digit_in_a_row_is_seen(begins):
+    cells, _ = row_that_begins(begins)
+    text, values = " | ".join(cells), list(ROWS[begins](load_result))
+    for found in NUMBER.finditer(text):
+        if re.fullmatch(r"\(\d{4}\)", text[found.start() - 1 : found.end() + 1]):
+            continue
+        last = found.end() - 1
+        wrong = text[:last] + str((int(text[last]) + 1) % 10) + text[last + 1 :]
+        assert disagreements(wrong, values), found[0]
+
+
+@pytest.mark.parametrize(
+    ("printed", "value", "right"),
+    [
+        ("−93.9", -93.93, True),
+        ("−93.9", 93.93, False),
+        ("+0.03", 0.0271, True),
+        ("0.02", 0.0271, False),
+        ("4,000", 4016.8, True),
+        ("4,000", 4061.0, False),
+        ("10,000", 10_400, True),
+        ("200", 198, True),
+        ("200", 194, False),
+        ("20", 21, False),
+        ("12", "12", True),
+    ],
+)
+def test_numbers_agree_as_they_are_printed(printed, value, right):
+    assert agrees(printed, value) is right
