@@ -82,7 +82,7 @@ def train(
     if path.exists():
         saved = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(saved["weights"])
-        resume = History(saved["rows"], saved["training_state"])
+        resume = History(saved["rows"], saved["training_state"], weights=saved["weights"])
     history = fit(
         model,
         (digits.train_images, digits.test_images[:500]),  # scored every epoch: few are enough

@@ -74,7 +74,9 @@ def in_full(text: str) -> str:
     """Paths under COURSE_DATA and the checkout are printed relative to them: undo that."""
     text = text.replace("$COURSE_DATA", os.environ.get("COURSE_DATA", "$COURSE_DATA"))
     for before in (" ", '"'):  # a path, or one in quotes
-        text = text.replace(f"{before}data/cache", f"{before}{files.CHECKOUT.as_posix()}/data/cache")
+        text = text.replace(
+            f"{before}data/cache", f"{before}{files.CHECKOUT.as_posix()}/data/cache"
+        )
     return text
 
 
