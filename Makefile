@@ -40,7 +40,7 @@ help: ## list these commands
 	@echo "  PYTHON       the Python to make .venv with, 3.11 or newer (now: $(PYTHON))"
 	@echo "  TORCH_INDEX  address of PyTorch's CPU-only package index, see the PyTorch installation"
 	@echo "               page: a third of the disk space, no CUDA (read when .venv is made)"
-	@echo "  N            notebooks: only the one with this number, as in N=05"
+	@echo "  N            notebooks: only the one with this number, as in N=05; faults: how many"
 	@echo "  B            bench: the experiment to run, as in B=NAME"
 	@echo "  WORKERS      how many tests run at once (now: $(WORKERS))"
 	@echo "  ARGS         passed on to the program behind lab, the tests, faults, notebooks or bench"
@@ -67,8 +67,12 @@ test-grading: $(READY) ## let the real nbgrader release, grade and send back hom
 test-publish: $(READY) ## before publishing: Colab's old versions, a compiler, trials of experiments
 	$(PYTEST) tests -m "colab or publish" $(ARGS)
 
-faults: $(READY) ## plant faults in the package, one at a time, and see whether tests catch them
-	$(PY) -m tools.faults $(ARGS)
+faults: $(READY) ## plant N faults in the package, one at a time: do the tests catch them?
+	$(PYTEST) tests --cov=course_utils --cov=tools --cov-context=test --cov-report= \
+	    --cov-fail-under=0 -m "not grading and not colab and not publish"
+	$(PY) -m tools.faults --list $(or $(N),84) --out data/cache/faults_list.json
+	$(PY) -m tools.faults --run data/cache/faults_list.json --thorough \
+	    --out data/cache/faults.json $(ARGS)
 
 notebooks: $(READY) ## execute every notebook in order on the CPU and store the outputs (N=05: one)
 	$(PY) -m tools.execute_notebooks $(N) $(ARGS)
@@ -108,7 +112,9 @@ clean: ## remove build products, reports and caches
 distclean: clean ## clean, and remove .venv and everything in data/cache too
 	rm -rf .venv data/cache
 
-$(READY): pyproject.toml constraints.txt
-	@command -v $(PYTHON) > /dev/null || \
-	    { echo "There is no $(PYTHON) here: install Python 3.11 or newer, or name one, as in 'make lab PYTHON=python3.12'." >&2; exit 1; }
-	@$(PYTHON) bootstrap.py
+# Looks every time, a fraction of a second: a checkout may have been moved, a Python removed.
+$(READY): always
+	@if command -v $(PYTHON) > /dev/null; then $(PYTHON) bootstrap.py; \
+	elif $(PY) -c "" 2> /dev/null; then $(PY) bootstrap.py; \
+	else echo "There is no $(PYTHON) here: install Python 3.11 or newer, or name one, as in 'make lab PYTHON=python3.12'." >&2; exit 1; fi
+always:
