@@ -16,11 +16,11 @@ endif
 READY := .venv/.ready
 
 # Two workers of one thread each: threads that wait for each other would take turns with the other
-# worker's. A notebook's cells, and tests that share a server, stay together on one worker.
+# worker's. What stands in one file, a notebook's cells say, stays together on one worker.
 WORKERS ?= 2
-PYTEST := $(PY) -m pytest -p no:nbval -n $(WORKERS) --dist loadgroup
-NBVAL := $(PY) -m pytest -n $(WORKERS) --dist loadfile --nbval --nbval-current-env \
-    --nbval-cell-timeout=600 notebooks
+AT_ONCE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST := $(PY) -m pytest -p no:nbval $(AT_ONCE)
+NBVAL := $(PY) -m pytest $(AT_ONCE) --nbval --nbval-current-env --nbval-cell-timeout=600 notebooks
 test test-fast test-digits test-publish: export OMP_NUM_THREADS ?= 1
 
 # The environment's own python3 kernel wins over one that the user has installed.

@@ -39,3 +39,16 @@ def pytest_collection_modifyitems(items):
         return
     for item in marked:
         item.add_marker(pytest.mark.skip(reason="no accelerator here"))
+
+
+@pytest.hookimpl(optionalhook=True)  # there may be no pytest-xdist, as beside Colab's versions
+def pytest_xdist_make_scheduler(config, log):
+    """Tests of one file stay on one worker, and so do all that share the JupyterLab."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "JupyterLab" if "browser/test_lab" in file else file
+
+    return Together(config, log)

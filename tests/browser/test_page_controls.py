@@ -26,7 +26,6 @@ from course_utils.widgets.interface import LIMIT, STEP
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.xdist_group("page"),
     # Playwright's own leftovers, where a test fails half-way.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]

@@ -27,7 +27,6 @@ from course_utils.widgets.page import PAGE_TOLERANCE
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.xdist_group("page"),
     # Playwright's own leftovers, where a test fails half-way.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]

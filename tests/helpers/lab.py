@@ -20,11 +20,10 @@ NOTEBOOK = ROOT / "notebooks" / "06_latent_traversals.ipynb"
 # Limits, not measurements: machines may be slow and shared.
 START_SECONDS, RUN_SECONDS, PATIENCE = 300, 3600, 180
 
-# What every test here is: of one group, so that they share a server, whoever runs them.
+# What every test here is. That they share a server is up to tests/conftest.py.
 MARKS = [
     pytest.mark.browser,
     pytest.mark.slow,
-    pytest.mark.xdist_group("lab"),
     pytest.mark.skipif(
         version("ipywidgets").startswith("7."),
         reason="the page's half of ipywidgets 7 belongs to JupyterLab 3",

@@ -12,7 +12,7 @@ import pytest
 from course_utils.files import CHECKOUT, PACKAGE, results_root
 
 BESIDE_THE_ROOMS = ["widgets/*.html", "widgets/*.js", "checkpoints/*.pt"]
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]  # built once
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
