@@ -21,7 +21,8 @@ from helpers.mirror import Mirror, use_mirrors
 
 from course_utils.data import MNISTUnavailable, load_digits, mirrors, mnist
 
-pytestmark = pytest.mark.usefixtures("checkout")
+# With the real archives where they are, else with small ones.
+pytestmark = [pytest.mark.usefixtures("checkout"), pytest.mark.digits]
 HANG = 30.0  # seconds: what takes longer hangs; all that is waited for here takes a second
 
 

@@ -20,7 +20,8 @@ from helpers.mirror import REAL, TEST_LABELS, TRAIN_IMAGES, Mirror, use_mirrors
 
 from course_utils.data import MNISTUnavailable, load_digits, mnist
 
-pytestmark = pytest.mark.usefixtures("checkout")
+# With the real archives where they are, else with small ones.
+pytestmark = [pytest.mark.usefixtures("checkout"), pytest.mark.digits]
 needs_mnist = pytest.mark.skipif(
     REAL is None, reason="MNIST's archives are neither under COURSE_DATA nor in the cache"
 )
