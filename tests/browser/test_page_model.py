@@ -109,9 +109,13 @@ def test_the_dark_theme_turns_the_ink_round(show):
     assert (picture(page) - image).abs().max() <= 255 * PAGE_TOLERANCE + 1
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.emulate_media(color_scheme="light")
-    page.evaluate(NEXT_FRAME)
+    changed = "paper => getComputedStyle(document.body).backgroundColor !== paper"
+    page.wait_for_function(changed, arg=paper)
+    for _ in range(100):  # the page hears of it after its style has changed, and then draws
+        page.evaluate(NEXT_FRAME)
+        if picture(page).mean() > 100:
+            break
     assert_shows(page, model)
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != paper
 
 
 CUT_OFF = """() => {

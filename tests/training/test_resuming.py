@@ -320,7 +320,7 @@ class TestOnCuda:
 
 
 KILLED = """
-import os, random, signal, sys, time
+import os, random, signal
 import torch
 from course_utils.models import VAE
 from course_utils.training import fit, load_checkpoint
@@ -337,18 +337,31 @@ def run(path, **changes):
     return model.state_dict()
 
 
-start = time.perf_counter()
+events, at, how = 0, None, None  # steps of the optimiser and of writing files
+
+
+def counted(work):
+    def then(*args, **kwargs):
+        global events
+        events += 1
+        if events == at:
+            os.kill(os.getpid(), how)
+        return work(*args, **kwargs)
+
+    return then
+
+
+torch.optim.Adam.step = counted(torch.optim.Adam.step)
+os.fsync, os.replace = counted(os.fsync), counted(os.replace)
 whole = run("whole.pt")
-length, delays = time.perf_counter() - start, random.Random(0)
-left = []
-for moment in range(20):
-    path = f"{moment}.pt"
+moments, left = random.Random(0).sample(range(1, events + 1), 20), []
+for moment, chosen in enumerate(moments):
+    path, how = f"{moment}.pt", [signal.SIGKILL, signal.SIGINT][moment % 2]
     child = os.fork()
     if child == 0:
+        events, at = 0, chosen
         run(path)
         os._exit(0)
-    time.sleep(delays.uniform(0, 1) * length)
-    os.kill(child, [signal.SIGKILL, signal.SIGINT][moment % 2])
     os.waitpid(child, 0)
     if not os.path.exists(path):
         left.append(0)
@@ -364,7 +377,7 @@ print(*left)
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_killed_run_leaves_a_checkpoint_that_goes_on_to_the_same_end(tmp_path):
-    """At twenty moments, every other one with kill -9: bit for bit, and no half file."""
+    """At twenty moments, every other one with kill -9: bit for bit, and no half checkpoint."""
     torch.save(grey_rows(), tmp_path / "data.pt")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", KILLED]
