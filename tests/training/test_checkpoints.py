@@ -30,14 +30,6 @@ from course_utils.training import (
     save_checkpoint,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    torch.manual_seed(0)
-
-
 # --- checkpoint files ---
 
 

@@ -32,11 +32,6 @@ BAD_DATA = {
 }
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    torch.manual_seed(0)
-
-
 @pytest.mark.parametrize("name", BAD_DATA)
 def test_bad_data_are_named_before_the_first_step(name):
     data, said = BAD_DATA[name]

@@ -3,7 +3,6 @@
 import itertools
 import os
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,13 +36,6 @@ from course_utils.training import (
     steps,
 )
 from course_utils.training.loop import flushes_denormals
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    torch.manual_seed(0)
 
 
 def importance_weighted(model, x):

@@ -38,11 +38,6 @@ from course_utils.training import (
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    torch.manual_seed(0)
-
-
 # --- interruption and resuming ---
 
 

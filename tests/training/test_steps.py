@@ -24,12 +24,6 @@ from course_utils.models import VAE
 from course_utils.session import own_seed
 from course_utils.training import CheckpointError, fit, has_bfloat16, loop, one_cycle
 
-
-@pytest.fixture(autouse=True)
-def seeded():
-    torch.manual_seed(0)
-
-
 # --- the schedule ---
 
 
