@@ -195,8 +195,7 @@ def torch_threads(number: int) -> Iterator[None]:
 def denormals_flushed() -> Iterator[None]:
     """Numbers below float32's normal range (1e-38) count as 0 within a block.
 
-    Processors take a hundred times as long for them, and Adam's moments of pixels that are never
-    inked shrink into that range.
+    Many processors compute with them more slowly, and for training they are as good as 0.
     """
     before = flushes_denormals()
     torch.set_flush_denormal(True)
