@@ -19,9 +19,14 @@ READY := .venv/.ready
 # worker's. What stands in one file, a notebook's cells say, stays together on one worker.
 WORKERS ?= 2
 AT_ONCE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-PYTEST := $(PY) -m pytest -p no:nbval $(AT_ONCE)
-NBVAL := $(PY) -m pytest $(AT_ONCE) --nbval --nbval-current-env --nbval-cell-timeout=600 notebooks
+# No test takes long; one that hangs is to end, and to say where it hung.
+LIMIT := --timeout=1200
+PYTEST := $(PY) -m pytest -p no:nbval $(AT_ONCE) $(LIMIT)
+NBVAL := $(PY) -m pytest $(AT_ONCE) $(LIMIT) --nbval --nbval-current-env \
+    --nbval-cell-timeout=600 notebooks
 test test-fast test-digits test-publish: export OMP_NUM_THREADS ?= 1
+# Some machines have Python compile every module anew in every process: seconds in each.
+test test-fast test-digits test-grading test-publish: export PYTHONDONTWRITEBYTECODE :=
 
 # The environment's own python3 kernel wins over one that the user has installed.
 export JUPYTER_PREFER_ENV_PATH := 1

@@ -9,6 +9,7 @@ import random
 import time
 import warnings
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -112,33 +113,32 @@ def own_seed(seed: int):
 
 
 def pick_threads() -> int:
-    """How many threads to train with on the CPU: torch's own number, or 1 where more gain nothing.
+    """How many threads to train with on the CPU: torch's own number, or fewer beside busy programs.
 
-    Threads that wait in a busy loop are slower than one beside another busy program. Where the
-    environment says how they wait or how many they are (see `course_utils.WAITING`), nothing is
-    left to choose; elsewhere a product of matrices is timed, a few hundredths of a second.
+    Threads that wait for each other in a busy loop are slower than one, where another program
+    takes turns with them. Where the environment says how they wait or how many they are (see
+    `course_utils.WAITING`), nothing is left to choose; elsewhere those cores count that are free.
     """
     threads = torch.get_num_threads()
     if threads == 1 or any(name in os.environ for name in (*WAITING, "OMP_NUM_THREADS")):
         return threads
-    seconds = {}
-    try:
-        for number in (threads, 1):
-            torch.set_num_threads(number)
-            seconds[number] = _seconds_of_a_product()
-    finally:
-        torch.set_num_threads(threads)
-    return min(seconds, key=seconds.get)
+    return max(1, min(threads, (os.cpu_count() or threads) - _busy_programs()))
 
 
-def _seconds_of_a_product(trials: int = 15) -> float:
-    """Median time of such a product as a step of training is made of."""
-    a, b, times = torch.zeros(200, 784), torch.zeros(784, 400), []
-    for _ in range(trials):
-        start = time.perf_counter()
-        torch.relu(a @ b)
-        times.append(time.perf_counter() - start)
-    return sorted(times)[trials // 2]
+def _busy_programs(looks: int = 5) -> int:
+    """How many other threads of this machine compute now: the median of some looks, 10 ms apart.
+
+    Linux says so; elsewhere 0.
+    """
+    found = []
+    for _ in range(looks):
+        try:
+            running, _ = Path("/proc/loadavg").read_text().split()[3].split("/")
+        except OSError:
+            return 0
+        found.append(int(running) - 1)  # without the one that asks
+        time.sleep(0.01)
+    return max(0, sorted(found)[looks // 2])
 
 
 def setup(seed: int = 0) -> torch.device:

@@ -152,6 +152,7 @@ def test_continuous_bernoulli_is_that_of_torch():
     torch.testing.assert_close(continuous_bernoulli_log_prob(x, logits), theirs, atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("t", LOGITS)
 def test_continuous_bernoulli_integrates_to_one(t):
     def density(x):

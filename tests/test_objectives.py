@@ -159,6 +159,7 @@ def test_bound_has_the_gradient_of_its_weights():
 # --- log_likelihood ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("latent_dim", [1, 2])
 @pytest.mark.parametrize("chunk", [objectives.CHUNK_ELEMENTS, 8 * 999])
 def test_log_likelihood_is_exact_within_its_error(monkeypatch, latent_dim, chunk):

@@ -150,6 +150,7 @@ def falls(log_likelihoods):
     return (values[:-1] - values[1:]) / (1e-9 * values[1:].abs())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("missing", [False, True])
 def test_em_never_falls(seed, missing):
@@ -176,6 +177,7 @@ def test_the_common_fill_in_shortcut_falls_where_em_does_not():
     assert mean_log_prob(model, x, mask) < before - 0.01
 
 
+@pytest.mark.slow
 def test_em_with_missing_values_is_stationary_and_beats_the_fill_in():
     x = rows(n=300)
     mask = holes(x)
@@ -423,6 +425,7 @@ def mnist_lies_under_course_data():
     return any(all(any(folder.glob(f"{name}*")) for name in names) for folder in folders)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not mnist_lies_under_course_data(), reason="MNIST's archives do not lie under COURSE_DATA"
 )

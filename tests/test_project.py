@@ -264,6 +264,7 @@ def test_citation_and_package_name_one_version():
     assert f'__version__ = "{citation["version"]}"' in source
 
 
+@pytest.mark.slow
 def test_nothing_is_tied_to_one_machine_or_registry():
     # The words are put together here so that this file does not find itself.
     folders = [f"/{name}/" for name in ("root", "home", "Users")] + ["C:" + "\\Users"]

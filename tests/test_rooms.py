@@ -93,6 +93,7 @@ def test_no_file_is_too_long_to_read_in_one_go():
     assert {name: n for name, n in long.items() if n > LINES_OF_A_FILE} == {}
 
 
+@pytest.mark.slow
 def test_no_function_is_too_long_to_read_in_one_go():
     long = [
         f"{path.relative_to(CHECKOUT)}: {node.name}"

@@ -1,5 +1,6 @@
 """Seeds, device, plot style, compute budget: what every notebook does first."""
 
+import itertools
 import os
 import random
 import subprocess
@@ -232,35 +233,51 @@ def test_threads_wait_asleep_unless_the_reader_says_how():
     assert picked(GOMP_SPINCOUNT="1000") == ["None", "1000", "None"]
 
 
+@pytest.mark.slow
 def test_after_torch_nothing_is_said_that_would_not_be_heard():
     assert picked("import torch") == ["None", "None", "None"]
 
 
 @pytest.fixture
-def four_threads(monkeypatch):
-    """A machine with four threads whose products take as long as the test says."""
+def machine(monkeypatch):
+    """A machine with four cores, beside as many busy programs as the test says."""
     for name in (*session.WAITING, "OMP_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
-    at = {"threads": 4, "seconds": {4: 1.0, 1: 2.0}}
-    monkeypatch.setattr(torch, "get_num_threads", lambda: at["threads"])
-    monkeypatch.setattr(torch, "set_num_threads", lambda n: at.update(threads=n))
-    monkeypatch.setattr(session, "_seconds_of_a_product", lambda: at["seconds"][at["threads"]])
-    return at
+    there = {"threads": 4, "busy": 0}
+    monkeypatch.setattr(torch, "get_num_threads", lambda: there["threads"])
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(session, "_busy_programs", lambda: there["busy"])
+    return there
 
 
-def test_one_thread_is_picked_where_more_gain_nothing(four_threads):
-    assert session.pick_threads() == 4
-    four_threads["seconds"] = {4: 2.1, 1: 2.0}
-    assert session.pick_threads() == 1
-    assert four_threads["threads"] == 4  # the choice is for the caller to follow
+def test_cores_that_others_use_are_left_to_them(machine):
+    for busy, picked in [(0, 4), (1, 3), (3, 1), (9, 1)]:
+        machine["busy"] = busy
+        assert session.pick_threads() == picked
+    machine |= {"threads": 2, "busy": 1}
+    assert session.pick_threads() == 2  # three cores are free
 
 
 @pytest.mark.parametrize("name", [*session.WAITING, "OMP_NUM_THREADS"])
-def test_what_the_environment_says_of_threads_is_kept(four_threads, monkeypatch, name):
+def test_what_the_environment_says_of_threads_is_kept(machine, monkeypatch, name):
     monkeypatch.setenv(name, "4")
-    four_threads["seconds"] = {4: 9.0, 1: 2.0}
+    machine["busy"] = 9
     assert session.pick_threads() == 4
 
 
-def test_a_product_takes_some_time():
-    assert 0 < session._seconds_of_a_product(3) < 60
+@pytest.mark.parametrize(
+    ("running", "busy"), [([1], 0), ([3], 2), ([1, 1, 4, 1, 5], 0), ([3, 3, 1, 3, 1], 2)], ids=str
+)
+def test_busy_programs_are_counted_without_the_one_that_asks(monkeypatch, running, busy):
+    """And without what happens to run at one of five looks."""
+    looks = itertools.cycle(running)
+    monkeypatch.setattr(Path, "read_text", lambda path: f"0.1 0.2 0.3 {next(looks)}/75 4321\n")
+    assert session._busy_programs() == busy
+
+
+def test_a_system_that_does_not_tell_has_no_busy_programs(monkeypatch):
+    def refuse(path):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert session._busy_programs() == 0

@@ -31,10 +31,17 @@ def page(browser, lab):  # noqa: F811
     page.end()
 
 
-@pytest.fixture
-def finished(page):
-    """Every live widget of that page, once every cell has run; afterwards, nothing went wrong."""
+@pytest.fixture(scope="package")
+def ran(page):
+    """The notebook, once every cell has run. Where that fails, no second test waits for it."""
     page.until(page.all_ran, "all ran", RUN_SECONDS)
+    return page
+
+
+@pytest.fixture
+def finished(ran):
+    """Every live widget of that page; afterwards, nothing went wrong."""
+    page = ran
     widgets = page.tab.locator(".course-knobs")
     widgets.first.wait_for()
     yield [Live(page, widgets.nth(i)) for i in range(widgets.count())]
@@ -42,10 +49,9 @@ def finished(page):
 
 
 @pytest.fixture(scope="package")
-def saved(page, lab):
+def saved(ran, lab):
     """The file that is left when everything has run and is saved, and that no kernel holds."""
-    page.until(page.all_ran, "all ran", RUN_SECONDS)
-    page.command("docmanager:save")
+    ran.command("docmanager:save")
     return shutil.copy(lab.folder / NOTEBOOK.name, lab.folder / "saved.ipynb")
 
 

@@ -114,6 +114,7 @@ def of_other_counts(content: bytes) -> bytes:
     return saved(parts | {"train_images": parts["train_images"][1:]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "harm",
     [
@@ -179,6 +180,7 @@ def test_every_style_of_every_digit_leaves_its_fingerprint(monkeypatch):
     assert written == {glyph for styles in strokes.GLYPHS.values() for _, glyph in styles}
 
 
+@pytest.mark.slow
 def test_a_fingerprint_changes_with_what_is_drawn_only(monkeypatch):
     """The smallest change of the rarest style, of a factor's prior, of a name, of a face."""
     expected = {draw: fingerprint(draw) for draw in (strokes.digits, strokes.faces)}
@@ -225,6 +227,7 @@ def test_disk_with_room_for_some(checkout, small, monkeypatch, capsys):
     assert_whole_archives(checkout, small)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["blocked", *FAULTS])
 def test_cache_that_cannot_be_written(fault, checkout, small, monkeypatch, capsys):
     """The data are used from memory, the line says so, and nothing is left lying about."""

@@ -21,8 +21,8 @@ from helpers.mirror import Mirror, use_mirrors
 
 from course_utils.data import MNISTUnavailable, load_digits, mirrors, mnist
 
-# With the real archives where they are, else with small ones.
-pytestmark = [pytest.mark.usefixtures("checkout"), pytest.mark.digits]
+# With the real archives where they are, else with small ones. Slow: servers keep clients waiting.
+pytestmark = [pytest.mark.usefixtures("checkout"), pytest.mark.digits, pytest.mark.slow]
 HANG = 30.0  # seconds: what takes longer hangs; all that is waited for here takes a second
 
 

@@ -117,6 +117,7 @@ class Hostile:
         return os.mkdir, (os.environ["HOSTILE"],)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
@@ -202,6 +203,7 @@ def test_an_archive_is_known_by_its_own_checksum(others, small, tmp_path, monkey
         load_digits("mnist", root=user)
 
 
+@pytest.mark.slow
 def test_other_data_sets_are_known_as_torchvision_knows_them(monkeypatch):
     monkeypatch.undo()  # the real one
     from torchvision.datasets import KMNIST
@@ -214,6 +216,7 @@ def test_other_data_sets_are_known_as_torchvision_knows_them(monkeypatch):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(REAL is None, reason="MNIST's archives are not to be had here")
 def test_the_real_mnist_as_keras_has_it(tmp_path):
     files = {name[:-3]: gzip.decompress(content) for name, content in REAL.items()}
@@ -255,6 +258,7 @@ def test_a_file_of_a_students_own_is_no_mnist(tmp_path, capsys):
     assert f'(no MNIST in "{user}"; ' in the_line(capsys)
 
 
+@pytest.mark.slow
 def test_a_bomb_is_not_unpacked(small, tmp_path):
     """Ten gigabytes of zeros in ten megabytes: no more is unpacked than MNIST is long."""
     packer, zeros = zlib.compressobj(9, wbits=31), bytes(1 << 20)

@@ -87,6 +87,7 @@ def test_mnist_that_cannot_be_had_names_three_ways(checkout, capsys):
 # --- Real MNIST ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_names_checksums_and_mirrors_are_those_of_torchvision(monkeypatch):
     monkeypatch.undo()  # the real one
     from torchvision.datasets import MNIST
@@ -95,6 +96,7 @@ def test_names_checksums_and_mirrors_are_those_of_torchvision(monkeypatch):
     assert [(f"{file.name}.gz", file.gz_md5) for file in mnist.FILES] == MNIST.resources
 
 
+@pytest.mark.slow
 @needs_mnist
 def test_the_real_mnist(tmp_path):
     digits = load_digits("mnist", root=put(tmp_path / "user", REAL))

@@ -367,6 +367,7 @@ def test_wrong_options(given, said, folder):
 # --- What it is for ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_fit_explorers_and_exports_take_them(folder, tmp_path, capsys):
     data = load_images(folder, test_share=0.5)
     torch.manual_seed(0)

@@ -20,6 +20,7 @@ def test_scaled():
     assert scaled(torch.tensor(51, dtype=torch.uint8)).item() == pytest.approx(0.2)
 
 
+@pytest.mark.slow
 def test_as_float():
     images = torch.arange(256, dtype=torch.uint8).repeat(2 * 784 // 256 + 1)[: 2 * 784]
     images = images.reshape(2, 28, 28)

@@ -7,6 +7,7 @@ import ast
 import functools
 from dataclasses import replace
 
+import pytest
 import torch
 from answers import NOISY
 from helpers.mutate import mutants
@@ -15,6 +16,8 @@ from on_the_page import as_it_was, by_name, on_the_page
 from course_utils.exercises import CHECKS, CheckFailed
 from course_utils.exercises.answers import itself
 from course_utils.exercises.checking import Exercise, within
+
+pytestmark = pytest.mark.slow  # some hundred wrong answers to each exercise
 
 SEEDS = (0, 1, 2, 3)  # of inputs; the check itself tries those of 0
 COLUMNS = ("mutants", "equivalent", "rejected", "that stop", "own hint")

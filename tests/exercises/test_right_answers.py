@@ -15,6 +15,8 @@ from on_the_page import as_it_was, by_name, check_calls, hint_for, on_the_page, 
 
 from course_utils.exercises import CHECKS, CheckFailed
 
+pytestmark = pytest.mark.slow  # a dozen right answers to each exercise
+
 CALLS_OF_A_CHECK = 100_000  # of functions, Python's and C's: a fraction of the time limit
 
 

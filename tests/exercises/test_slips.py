@@ -8,6 +8,8 @@ from on_the_page import as_it_was, by_name, hint_for, on_the_page
 
 from course_utils.exercises import CHECKS
 
+pytestmark = pytest.mark.slow  # every slip that was ever named
+
 
 @by_name
 def test_named_slips_get_hints_of_their_own(name):

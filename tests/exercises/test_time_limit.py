@@ -71,6 +71,7 @@ def endless(log_p, D):
             pass
 
 
+@pytest.mark.slow
 def test_an_endless_loop_is_cut(interrupts, monkeypatch, capsys):
     monkeypatch.setattr(LIMIT, 1.0)
     hint = hint_for("bits_per_dimension", endless)
@@ -80,6 +81,7 @@ def test_an_endless_loop_is_cut(interrupts, monkeypatch, capsys):
     assert BITS(right)  # and the next check is well
 
 
+@pytest.mark.slow
 def test_a_loop_that_swallows_some_interrupts_is_cut(interrupts, monkeypatch, capsys):
     """As a bare `except:` does."""
     monkeypatch.setattr(LIMIT, 0.1)

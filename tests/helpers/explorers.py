@@ -14,7 +14,9 @@ from course_utils.data import as_float
 from course_utils.models import VAE, mlp
 from course_utils.widgets import LatentPlane, LatentTraversal
 
-EXPLORERS = pytest.mark.parametrize("kind", [LatentTraversal, LatentPlane])
+# A plane draws its map with each model: half a second.
+PLANE = pytest.param(LatentPlane, marks=pytest.mark.slow)
+EXPLORERS = pytest.mark.parametrize("kind", [LatentTraversal, PLANE])
 
 
 def network(latent_dim=4, cls=VAE, **options):

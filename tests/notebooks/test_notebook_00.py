@@ -51,6 +51,7 @@ def test_classifier_and_its_twin_agree_in_value_and_gradient(pair, scale):
     assert_twins(*results)
 
 
+@pytest.mark.slow
 def test_train_classifier_and_its_twin_take_the_same_steps(page, pair):
     x, y = inputs(50)
     for model, train in zip(pair, (page.train_classifier, models.train_classifier)):
@@ -84,6 +85,7 @@ def test_classifier_rejects_a_wrong_width_and_size():
         models.Classifier(0)
 
 
+@pytest.mark.slow
 def test_train_classifier_learns():
     torch.manual_seed(0)
     x = torch.rand(400, 5)

@@ -54,6 +54,7 @@ def test_linear_error_counts_what_the_rows_say(page):
     assert math.isclose(page.squared_error(x, x @ V.T @ W.T), counted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("seed", range(3))
 def test_training_finds_the_leading_eigenvectors(page, tied, seed):

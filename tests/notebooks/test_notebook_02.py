@@ -102,6 +102,7 @@ def test_one_em_step_with_holes_agrees(page, share):
     assert page.observed_log_likelihood(x, mask, W, mu, var) == pytest.approx(float(twin_log_p))
 
 
+@pytest.mark.slow
 def test_the_three_fits_agree_with_the_package(page):
     axes = torch.linalg.qr(torch.randn(6, 2)).Q * torch.tensor([3.0, 2.0])
     x = torch.randn(300, 2) @ axes.T + 0.5 * torch.randn(300, 6)
@@ -139,6 +140,7 @@ def story():
     return knobs(function, **ranges)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("knob", "value"), [("z", -2.0), ("angle", 60), ("sigma", 1.2)])
 def test_each_knob_moves_the_picture_and_the_numbers_stay_true(story, knob, value):
     before = story.image.value

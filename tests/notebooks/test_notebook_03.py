@@ -138,6 +138,7 @@ def live():
         plt.close("all")
 
 
+@pytest.mark.slow
 def test_each_knob_moves_the_picture(live):
     explorer = live["explorer"]
     assert set(explorer.sliders) == {"mu", "std"}
@@ -149,6 +150,7 @@ def test_each_knob_moves_the_picture(live):
         assert explorer.text.value == ""  # an error would be told here
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [0, 0.3, 0.7, 1])
 def test_the_identity_holds_at_each_knob(live, at):
     explorer, fixed = live["explorer"], {"mu": 1.0, "std": 0.45}

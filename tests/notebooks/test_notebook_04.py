@@ -118,6 +118,7 @@ def frozen():
     return live, canvas
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("knob", "value"), [("mu", 1.7), ("mu", -3.0), ("std", 0.1), ("std", 2)])
 def test_each_knob_changes_the_picture_and_the_points_obey_the_identity(frozen, knob, value):
     live, canvas = frozen

@@ -42,6 +42,7 @@ def test_encode_and_decode_agree(pair):
     torch.testing.assert_close(original.decode(z), twin.decode(z))
 
 
+@pytest.mark.slow
 def test_the_plain_loop_learns(page):
     torch.manual_seed(0)
     model, images = models.VAE(2, 8, data_dim=6), (torch.rand(400, 6) < 0.1).float()

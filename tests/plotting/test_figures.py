@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from course_utils import plotting
 
-pytestmark = pytest.mark.usefixtures("course_style")
+pytestmark = [pytest.mark.usefixtures("course_style"), pytest.mark.slow]
 
 ARRAYS = {"as_images", "latent_manifold", "map_and_digit", "mixture_image", "mosaic"}
 APART_FROM_PYPLOT = {"plane_map", "traversal_table"}  # the explorers draw them

@@ -88,6 +88,7 @@ def test_results_of_cpu_and_gpu_stand_side_by_side(record, capsys):
     assert kept()["cpu"]["seconds"] == 3.0 and kept()["gpu"]["seconds"] == 0.1
 
 
+@pytest.mark.slow
 def test_table_of_burda_trains_on_where_it_stopped(record, tmp_path):
     """Bit for bit, and one epoch at least in every run, however short."""
     import burda_table
@@ -110,6 +111,7 @@ def test_table_of_burda_trains_on_where_it_stopped(record, tmp_path):
     assert_same(*ends)
 
 
+@pytest.mark.slow
 def test_losses_of_burda_s_rows_are_bounds_of_the_right_order(record):
     """On average: the VAE's bound does not move with K, importance weighting raises it."""
     import burda_table

@@ -345,6 +345,7 @@ def test_settings_of_pip_do_not_leave_it_empty(small, tmp_path, monkeypatch, whe
     assert not (tmp_path / "elsewhere").exists() and not (small.folder / "elsewhere").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["variables", "global", "install"])
 def test_other_settings_of_pip_are_kept(tmp_path, monkeypatch, where):
     bootstrap = copy_of_bootstrap(tmp_path)
@@ -361,6 +362,7 @@ def test_other_settings_of_pip_are_kept(tmp_path, monkeypatch, where):
     assert found["PIP_CONFIG_FILE"] == os.devnull
 
 
+@pytest.mark.slow
 def test_the_nearest_setting_of_pip_wins(tmp_path, monkeypatch):
     bootstrap = copy_of_bootstrap(tmp_path)
     conf = tmp_path / "pip.conf"

@@ -14,6 +14,7 @@ from tools.exercise_cells import ReleaseError, exercises_of
 # --- stubs ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_solution_becomes_a_stub_that_says_what_to_write():
     student = edition(good())
     assert cell(student, "ex1").source == (
@@ -30,6 +31,7 @@ def test_a_solution_becomes_a_stub_that_says_what_to_write():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "message"),
     [

@@ -239,6 +239,7 @@ def measured(toy: Path) -> Path:
     return toy
 
 
+@pytest.mark.slow
 def test_caught_survived_endless_and_not_found(measured, tmp_path):
     """From a list through the tests that execute each fault to the report."""
     entries = [
@@ -262,6 +263,7 @@ def test_caught_survived_endless_and_not_found(measured, tmp_path):
     assert "of no use: tests/test_sums.py::test_that_fails_anyway" in printed
 
 
+@pytest.mark.slow
 def test_survivors_meet_costly_tests_and_are_compared_with_an_earlier_run(measured, tmp_path):
     entries = [
         listed(measured, "self.told(self.total, x)", "pass"),

@@ -30,6 +30,7 @@ def student(path):
     return nbformat.read(STUDENT / path.name, as_version=4)
 
 
+@pytest.mark.slow
 def test_the_committed_student_editions_are_up_to_date():
     committed = {path.name: path.read_bytes() for path in STUDENT.glob("*.ipynb")}
     wanted = student_files(NOTEBOOKS)
@@ -38,6 +39,7 @@ def test_the_committed_student_editions_are_up_to_date():
     assert not old, "run `make student`"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_the_student_edition_is_the_same_but_for_the_solutions(path):
     """Held against the instructor's edition line by line, without the code that made it."""
@@ -54,6 +56,7 @@ def test_the_student_edition_is_the_same_but_for_the_solutions(path):
         assert re.fullmatch(STUB.join(map(re.escape, pieces)), source), mine.id
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_links_of_the_student_edition_lead_to_the_same_files(path):
     def targets(nb, folder):

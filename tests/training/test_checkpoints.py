@@ -250,6 +250,7 @@ def test_full_disk_leaves_the_older_checkpoint_and_no_rest(monkeypatch, tmp_path
 # --- damage ---
 
 
+@pytest.mark.slow
 def test_one_damaged_byte_is_refused_or_changes_nothing(tmp_path):
     """Every third byte of a small file, and all of its end: loaded as it was, or not at all."""
     model, path = VAE(1, 1, data_dim=2), tmp_path / "model.pt"

@@ -56,6 +56,7 @@ class Linear(nn.Module):
 # --- it learns ---
 
 
+@pytest.mark.slow
 def test_linear_autoencoder_reaches_the_error_of_pca():
     x = correlated_rows(200).float()
     residual = np.linalg.svd((x - x.mean(0)).numpy(), compute_uv=False)[2:]
@@ -65,6 +66,7 @@ def test_linear_autoencoder_reaches_the_error_of_pca():
     assert best * 0.99999 <= losses[-1] <= best * 1.02 < losses[0]
 
 
+@pytest.mark.slow
 def test_linear_vae_reaches_the_ppca_log_likelihood():
     x = correlated_rows(200)
     best = at_the_ppca_optimum(x, 2).elbo(x).mean().item()  # exact: see test_models
@@ -72,6 +74,7 @@ def test_linear_vae_reaches_the_ppca_log_likelihood():
     assert best - 0.5 <= history.column("test_elbo")[-1] <= best + 1e-4
 
 
+@pytest.mark.slow
 def test_vae_beats_every_model_without_latent_variables():
     """Two noisy patterns: independent pixels reach their entropy at best, one latent far more."""
     pattern = torch.randint(0, 2, (1, 20)).float()

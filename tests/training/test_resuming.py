@@ -133,6 +133,7 @@ def test_run_interrupted_again_and_again_ends_where_it_should(uninterrupted):
     assert_same(model.state_dict(), uninterrupted[0])
 
 
+@pytest.mark.slow
 def test_another_process_resumes_bit_for_bit(uninterrupted, tmp_path):
     model, history = interrupted_run(CALLS_PER_EPOCH + 2)
     save_checkpoint(tmp_path / "run.pt", model, history)

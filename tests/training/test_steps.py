@@ -175,7 +175,7 @@ def test_lower_precision_learns_as_well_within_the_spread_of_seeds(monkeypatch, 
     """Whatever the processor makes of "medium": bfloat16, wider vectors, or nothing."""
     monkeypatch.setattr(loop, "has_bfloat16", lambda device: True)
     digits = load_digits("auto")
-    data = digits.train_images[:6_000], digits.test_images[:2_000]
+    data = digits.train_images[:2_000], digits.test_images[:1_000]
     ends = {"highest": [], low: []}
     for seed, precision in itertools.product(range(3), ends):
         torch.manual_seed(seed)
@@ -210,6 +210,7 @@ def traced(monkeypatch):
     torch.compiler.reset()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("binarize", ["none", "dynamic"])
 @pytest.mark.parametrize("n_train", [48, 50])
 def test_compiled_steps_are_the_steps_as_written(traced, n_train, binarize):

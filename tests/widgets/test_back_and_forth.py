@@ -89,6 +89,7 @@ def test_random_codes_differ_and_touch_no_other_random_stream(kind):
     assert torch.equal(torch.get_rng_state(), elsewhere)
 
 
+@pytest.mark.slow
 def test_random_codes_come_from_the_prior():
     live = LatentTraversal(DecoderOnly())
     draws = torch.empty(1000, 3)

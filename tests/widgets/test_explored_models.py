@@ -278,6 +278,7 @@ def test_an_image_must_be_one_of_those_given(number):
         LatentTraversal(network()).encode_image(0)
 
 
+@pytest.mark.slow
 def test_codes_numbers_and_units_may_be_of_any_library():
     live = LatentPlane(network(), images(), units=np.array([3, 1]))
     assert list(live.sliders) == [3, 1]

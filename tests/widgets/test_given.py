@@ -1,11 +1,14 @@
 """Images and labels of any library: both explorers and the page take, or refuse, them alike."""
 
 from enum import Enum
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 import torch
-from helpers.explorers import images, labels, network
+from helpers.explorers import PLANE, images, labels, network
 from helpers.pages import content_of
 from matplotlib.colors import to_rgb
 
@@ -14,23 +17,30 @@ from course_utils.plotting.latents import DIGIT_COLOURS
 from course_utils.widgets import LatentPlane, LatentTraversal, export_html
 from course_utils.widgets.given import classes
 
-SHOWN = pytest.mark.parametrize("kind", [LatentTraversal, LatentPlane, "page"])
+SHOWN = pytest.mark.parametrize("kind", [LatentTraversal, PLANE, "page"])
 MODEL = network(2)
+
+
+def shown(kind, path, pixels, given=None):
+    """What a kind of explorer shows of images and labels."""
+    if kind == "page":
+        content = content_of(export_html(MODEL, path, pixels, given))
+        first = content["images"][0]
+        return first["pixels"], first["code"], [kind["name"] for kind in content["classes"]]
+    live = kind(MODEL, pixels, given)
+    return live.image.value, live.pair.value, live.labels
+
+
+@cache
+def shown_of_tensors(kind):
+    """What a kind of explorer shows of the images and labels as the course holds them."""
+    with TemporaryDirectory() as folder:
+        return shown(kind, Path(folder) / "page.html", images(), labels())
 
 
 @pytest.fixture
 def show(tmp_path):
-    """A function that gives what a kind of explorer shows of images and labels."""
-
-    def said(kind, pixels, given=None):
-        if kind == "page":
-            content = content_of(export_html(MODEL, tmp_path / "page.html", pixels, given))
-            first = content["images"][0]
-            return first["pixels"], first["code"], [kind["name"] for kind in content["classes"]]
-        live = kind(MODEL, pixels, given)
-        return live.image.value, live.pair.value, live.labels
-
-    return said
+    return lambda kind, *given: shown(kind, tmp_path / "page.html", *given)
 
 
 # --- images --------------------------------------------------------------------------------------
@@ -53,7 +63,7 @@ SAME = {
 @pytest.mark.parametrize("name", SAME)
 def test_images_of_any_library_are_taken_alike(kind, name, show):
     given = None if name == "a data set" else labels()
-    assert show(kind, SAME[name], given) == show(kind, images(), labels())
+    assert show(kind, SAME[name], given) == shown_of_tensors(kind)
 
 
 REFUSED = {
@@ -106,7 +116,7 @@ ALIKE = {
 @SHOWN
 @pytest.mark.parametrize("name", ALIKE)
 def test_labels_of_any_kind_are_taken_alike(kind, name, show):
-    assert show(kind, images(), ALIKE[name]) == show(kind, images(), labels())
+    assert show(kind, images(), ALIKE[name]) == shown_of_tensors(kind)
 
 
 @SHOWN
@@ -122,8 +132,8 @@ def test_labels_of_any_kind_are_taken_alike(kind, name, show):
 )
 def test_labels_may_be_anything_that_has_a_name(kind, given, names, show):
     given = list(given) * (30 // len(given))
-    shown = show(kind, images(), given)[2]
-    assert (shown if kind == "page" else classes(shown)[0]) == names
+    found = show(kind, images(), given)[2]
+    assert (found if kind == "page" else classes(found)[0]) == names
 
 
 @SHOWN
@@ -175,6 +185,7 @@ def dots_by_name(given):
     return legend.get_title().get_text(), {n: (places[c], c) for n, c in zip(names, shown)}, live
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["cat", "dog"], ["cat", 3, "dog", None]])
 def test_words_are_coloured_by_class(words):
     given = (words * 15)[:30]

@@ -106,6 +106,7 @@ def test_a_model_may_hold_modules_or_borrow_methods(kind, model):
         assert_is_still(model, before)
 
 
+@pytest.mark.slow
 def test_two_threads_do_not_mix_up_the_modes():
     """The kernel may answer one explorer while a cell makes another, which would outlast it."""
     model, z = network(3).train(), torch.zeros(1, 3)

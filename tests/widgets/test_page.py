@@ -194,6 +194,7 @@ def test_the_number_of_units_may_be_of_any_library(size, tmp_path):
     assert content_of(export_html(model, tmp_path / "page.html"))["latents"] == 2
 
 
+@pytest.mark.slow
 def test_the_default_type_of_numbers_changes_nothing(tmp_path):
     model, path = lively(VAE(2, 40)), tmp_path / "page.html"
     expected = export_html(model, path, some_images(), LABELS).read_bytes()

@@ -38,6 +38,7 @@ def middle(mask):
     return np.array([(x.min() + x.max()) / 2, (y.min() + y.max()) / 2]), box
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("units", "latent_dim"), [((0, 1), 2), ((4, 2), 6)])
 def test_the_marker_lies_on_the_tile_that_is_decoded(units, latent_dim):
     """Found in the pixels alone: neither the axes nor the widget's own arithmetic is asked."""
@@ -80,6 +81,7 @@ def maps_drawn(monkeypatch):
     return drawn
 
 
+@pytest.mark.slow
 def test_the_map_is_drawn_anew_only_when_other_units_move(maps_drawn):
     live = LatentPlane(network(5), images(), labels(), units=(3, 1))
     assert list(live.sliders) == [3, 1]
@@ -124,6 +126,7 @@ def test_the_plane_takes_the_two_most_used_units():
     assert not folded_units(live)
 
 
+@pytest.mark.slow
 def test_the_planes_still_picture_shows_codes_and_marker():
     model, pixels = network(20), images(40)
     live = LatentPlane(model, pixels, labels(40), units=(7, 3))

@@ -56,6 +56,7 @@ def test_the_saved_state_holds_the_pictures(kind):
         assert part in parts and part.model_id in state
 
 
+@pytest.mark.slow
 def test_the_still_picture_moves_each_of_the_eight_most_used_units():
     model, pixels = network(20), images()
     live = LatentTraversal(model, pixels)
