@@ -24,16 +24,17 @@ LIMIT := --timeout=1200
 PYTEST := $(PY) -m pytest -p no:nbval $(AT_ONCE) $(LIMIT)
 NBVAL := $(PY) -m pytest $(AT_ONCE) $(LIMIT) --nbval --nbval-current-env \
     --nbval-cell-timeout=600 notebooks
-test test-fast test-digits test-publish: export OMP_NUM_THREADS ?= 1
+test test-fast test-digits test-publish coverage faults: export OMP_NUM_THREADS ?= 1
+UNITS := "not grading and not colab and not publish"
 # Some machines have Python compile every module anew in every process: seconds in each.
-test test-fast test-digits test-grading test-publish: export PYTHONDONTWRITEBYTECODE :=
+test test-fast test-digits test-grading test-publish coverage: export PYTHONDONTWRITEBYTECODE :=
 
 # The environment's own python3 kernel wins over one that the user has installed.
 export JUPYTER_PREFER_ENV_PATH := 1
 export TORCH_INDEX
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-fast test-digits test-grading test-publish faults notebooks student checkpoints wheel bench lint format clean distclean
+.PHONY: help lab test test-fast test-digits test-grading test-publish coverage faults notebooks student checkpoints wheel bench lint format clean distclean
 
 help: ## list these commands
 	@echo "usage: make COMMAND [VARIABLE=value ...]"
@@ -54,8 +55,8 @@ lab: $(READY) ## open JupyterLab on the course
 	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \
 	    $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
-test: $(READY) lint ## lint, unit tests with coverage, then every notebook against its outputs
-	$(PYTEST) tests --cov --cov-report=term -m "not grading and not colab and not publish"
+test: $(READY) lint ## lint, unit tests, then every notebook against its stored outputs
+	$(PYTEST) tests -m $(UNITS)
 	$(NBVAL)
 
 test-fast: $(READY) ## the unit tests that take about a minute
@@ -72,9 +73,12 @@ test-grading: $(READY) ## let the real nbgrader release, grade and send back hom
 test-publish: $(READY) ## before publishing: Colab's old versions, a compiler, trials of experiments
 	$(PYTEST) tests -m "colab or publish" $(ARGS)
 
+coverage: $(READY) ## which lines of the package no unit test reaches; takes half as long again
+	$(PYTEST) tests --cov --cov-report=term -m $(UNITS) $(ARGS)
+
 faults: $(READY) ## plant N faults in the package, one at a time: do the tests catch them?
 	$(PYTEST) tests --cov=course_utils --cov=tools --cov-context=test --cov-report= \
-	    --cov-fail-under=0 -m "not grading and not colab and not publish"
+	    --cov-fail-under=0 -m $(UNITS)
 	$(PY) -m tools.faults --list $(or $(N),84) --out data/cache/faults_list.json
 	$(PY) -m tools.faults --run data/cache/faults_list.json --thorough \
 	    --out data/cache/faults.json $(ARGS)

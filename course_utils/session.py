@@ -113,7 +113,7 @@ def own_seed(seed: int):
 
 
 def pick_threads() -> int:
-    """How many threads to train with on the CPU: torch's own number, or fewer beside busy programs.
+    """How many threads to train with on the CPU: torch's number, or fewer beside busy programs.
 
     Threads that wait for each other in a busy loop are slower than one, where another program
     takes turns with them. Where the environment says how they wait or how many they are (see

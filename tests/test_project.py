@@ -37,6 +37,7 @@ TARGETS = {
     "test-digits",
     "test-grading",
     "test-publish",
+    "coverage",
     "faults",
     "wheel",
     "bench",
@@ -175,7 +176,7 @@ def test_workflow_runs_what_make_test_leaves_out():
     jobs = workflow["jobs"]
     commands = {name: [s.get("run", "") for s in job["steps"]] for name, job in jobs.items()}
     assert {"make test", "make test-digits", "make test-grading"} <= set(commands["make"])
-    assert "make test-publish" in commands["weekly"]
+    assert {"make test-publish", "make coverage"} <= set(commands["weekly"])
     assert "schedule" in jobs["weekly"]["if"]
     left_out = marks_left_out("\n".join(commands["plain"]))
     assert left_out == {"colab", "publish"}  # what the weekly job runs
@@ -211,7 +212,7 @@ def test_make_help_names_targets_and_variables():
 
 def test_make_test_does_all_of_it():
     commands = make("-n", "test")
-    steps = ["ruff check", "ruff format --check", " tests --cov", "--nbval "]
+    steps = ["ruff check", "ruff format --check", " tests -m", "--nbval "]
     places = [commands.index(step) for step in steps]
     assert places == sorted(places)
 
