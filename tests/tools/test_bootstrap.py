@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import tokenize
 from pathlib import Path
@@ -92,9 +93,23 @@ def test_bootstrap_is_in_syntax_that_old_pythons_read():
 
 @pytest.fixture
 def set_up(tmp_path, monkeypatch):
-    """bootstrap.py in an empty folder, with an installation that only counts its calls."""
+    """bootstrap.py in an empty folder, with an installation that only counts its calls.
+
+    Its environments are real but for pip, an empty module: pip itself takes seconds to install,
+    and has its turn in the whole small project below.
+    """
     bootstrap = copy_of_bootstrap(tmp_path)
     bootstrap.calls = []
+    call = subprocess.call
+
+    def without_pip(command, **settings):
+        assert command[-3:-1] == ["-m", "venv"]
+        status = call([*command[:-1], "--without-pip", command[-1]], **settings)
+        folder = sysconfig.get_path("purelib", "venv", {"base": command[-1]})
+        Path(folder, "pip.py").touch()
+        return status
+
+    monkeypatch.setattr(bootstrap.subprocess, "call", without_pip)
     monkeypatch.setattr(
         bootstrap, "install", lambda index, update: bootstrap.calls.append((index, update))
     )
