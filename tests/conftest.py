@@ -1,12 +1,6 @@
 """What all tests share: fixtures, and skipping tests marked `gpu` without an accelerator."""
 
-import sys
-
 import pytest
-
-# The import of nbformat would spend five seconds on grammars of international addresses, which
-# jsonschema can do without.
-sys.modules["rfc3987_syntax"] = None
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import os
 import re
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
@@ -99,18 +100,31 @@ def tidy(nb, name: str):
     return stable_widget_names(without_dead_views(nb), name)
 
 
-def peak_memory(process_id: int) -> str:
-    """The most memory that a process has used so far, in words; empty where nobody says."""
+def peak_memory(process_id: int) -> float | None:
+    """The most memory in GB that a process has used so far; None where nobody says."""
     try:
         status = Path(f"/proc/{process_id}/status").read_text()
     except OSError:
-        return ""
+        return None
     kilobytes = re.search(r"VmHWM:\s*(\d+)", status)
-    return f", {int(kilobytes[1]) * 1024 / 1e9:.1f} GB" if kilobytes else ""
+    return int(kilobytes[1]) * 1024 / 1e9 if kilobytes else None
 
 
-def execute(path: Path) -> str:
-    """Execute one notebook in place; returns a line on what it took.
+@dataclass(frozen=True)
+class Cost:
+    """What an execution took: seconds, GB of memory (None: nobody says), MB of the stored file."""
+
+    seconds: float
+    memory: float | None
+    stored: float
+
+    def __str__(self) -> str:
+        memory = "" if self.memory is None else f", {self.memory:.1f} GB"
+        return f"{self.seconds:.0f} s{memory}, {self.stored:.2f} MB on disk"
+
+
+def execute(path: Path) -> Cost:
+    """Execute one notebook in place.
 
     Raises:
         NotebookFailed: the file is no notebook, or a cell raised an error, took too long, or
@@ -120,14 +134,14 @@ def execute(path: Path) -> str:
         nb = read_notebook(path)
     except NotNotebook as problem:
         raise NotebookFailed(str(problem)) from None
-    at = {"cell": 0, "memory": ""}
+    at = {"cell": 0, "memory": None}
 
     def on_cell_start(cell, cell_index):
         at["cell"] = cell_index
 
     def on_cell_executed(cell, cell_index, execute_reply):
         process = getattr(client.km.provisioner, "pid", None)
-        at["memory"] = peak_memory(process) if process else ""
+        at["memory"] = peak_memory(process) if process else None
 
     client = NotebookClient(
         nb,
@@ -153,9 +167,16 @@ def execute(path: Path) -> str:
     executed = tidy(nb, path.stem)
     nbformat.validate(executed)
     write_whole(path, content(executed))
-    return (
-        f"{path.name}: {seconds:.0f} s{at['memory']}, {path.stat().st_size / 1e6:.2f} MB on disk"
-    )
+    return Cost(seconds, at["memory"], path.stat().st_size / 1e6)
+
+
+def use_processor(digits: str) -> None:
+    """Let kernels run on the processor alone, with these digits and the notebooks' own seeds."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    os.environ["COURSE_BUDGET"] = "cpu"
+    os.environ["COURSE_DIGITS"] = digits
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    os.environ.pop("COURSE_SEED_SHIFT", None)
 
 
 def main() -> int:
@@ -165,11 +186,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=NOTEBOOKS)
     arguments = parser.parse_args()
 
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    os.environ["COURSE_BUDGET"] = "cpu"
-    os.environ["COURSE_DIGITS"] = arguments.digits
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-    os.environ.pop("COURSE_SEED_SHIFT", None)
+    use_processor(arguments.digits)
 
     paths = sorted(arguments.folder.glob("*.ipynb"))
     if arguments.numbers:
@@ -181,7 +198,7 @@ def main() -> int:
     failures = 0
     for path in paths:
         try:
-            print(execute(path), flush=True)
+            print(f"{path.name}: {execute(path)}", flush=True)
         except NotebookFailed as failure:
             failures += 1
             print(failure, file=sys.stderr, flush=True)
