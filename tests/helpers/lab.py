@@ -198,11 +198,12 @@ class Page:
         self.tab.close()
 
     def until(self, what, why, seconds=PATIENCE):
-        """Wait until `what()` is true, while the page goes on."""
+        """Wait until `what()` is true, while the page goes on; returns what it then is."""
         give_up = time.monotonic() + seconds
-        while not what():
+        while not (found := what()):
             assert time.monotonic() < give_up, f"not within {seconds} s: {why}"
             self.tab.wait_for_timeout(50)
+        return found
 
 
 class Live:
@@ -217,8 +218,15 @@ class Live:
         return self.root.evaluate(PICTURES)
 
     def decoded(self):
-        """The image that the sliders decode: the first of 28 pixels, whatever maps there are."""
-        return next(image for image in self.picture() if image.startswith("28 28 "))
+        """The image that the sliders decode: the first of 28 pixels, whatever maps there are.
+
+        While the page replaces it, there is none.
+        """
+        small = self.page.until(
+            lambda: [image for image in self.picture() if image.startswith("28 28 ")],
+            "an image of 28 pixels",
+        )
+        return small[0]
 
     def press(self, key, times=1, slider=0):
         """Arrow keys on one of its sliders."""
