@@ -10,10 +10,10 @@ before by
     pytest tests --cov=course_utils --cov=tools --cov-context=test --cov-report=
 
 A fault is tried on the tests that execute its statement: forty varied ones first, then the others.
-With `--thorough`, survivors meet some of those marked slow, browser and so on, and the other tests
-of the same files and of the room. Each fault gets a fresh copy of the checkout, a time limit (out
-of time counts as caught) and a limit of memory. What runs in kernels and other processes leaves no
-trace in `.coverage`.
+With `--thorough`, survivors meet some of those marked browser, grading and so on, and the other
+tests of the same files and of the room. Each fault gets a fresh copy of the checkout, a time limit
+(out of time counts as caught) and a limit of memory. What runs in kernels and other processes
+leaves no trace in `.coverage`.
 
 One list can be planted before and after a refactoring (see `fault_sites`). A statement that is
 worded anew is reported as not found; for it, set the field `equivalent` in the list, as in
@@ -49,7 +49,7 @@ from tools.fault_sites import PACKAGES, Site, draw, find, planted, room_of, site
 
 ROOT = Path(__file__).parents[1]
 LEFT_OUT = (".git", ".venv", "__pycache__", ".coverage*", "build", "dist", "shared")
-LATER = {"slow", "browser", "gpu", "grading", "colab", "publish"}  # marks of costly tests
+LATER = {"browser", "gpu", "grading", "colab", "publish"}  # marks of costly tests
 WITHOUT = ("-p", "no:cacheprovider", "-p", "no:nbval")  # which takes seconds to import
 MEMORY = 10 * 2**30  # bytes of a test process
 FIRST = 40  # tests that a fault meets at first

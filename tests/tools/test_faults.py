@@ -67,7 +67,7 @@ def test_that_fails_once():
 def test_that_fails_anyway():
     assert Sum().add(3) == 4
 
-@pytest.mark.slow
+@pytest.mark.browser
 def test_too_small():
     with pytest.raises(ValueError):
         Sum().add(-1)
@@ -83,7 +83,7 @@ def toy(tmp_path: Path) -> Path:
         "course_utils/sums/__init__.py": "",
         "course_utils/sums/toy.py": TOY,
         "tests/test_sums.py": TESTS.replace("RUNS", str(tmp_path / "runs")),
-        "pyproject.toml": "[tool.pytest.ini_options]\nmarkers = ['slow']\npythonpath = ['.']\n",
+        "pyproject.toml": "[tool.pytest.ini_options]\nmarkers = ['browser']\npythonpath = ['.']\n",
     }
     for name, text in files.items():
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
@@ -246,7 +246,7 @@ def test_caught_survived_endless_and_not_found(measured, tmp_path):
         listed(measured, "x * 2"),
         listed(measured, "self.told(self.total, x)", "pass"),  # no test notices
         listed(measured, "i += 1", "pass"),  # endless
-        listed(measured, "x < 0 or not x"),  # only the slow test notices
+        listed(measured, "x < 0 or not x"),  # only the costly test notices
         listed(measured, "return i") | {"id": "lost", "statement": "return j"},
     ]
     before = {path: path.read_bytes() for path in measured.rglob("*") if path.is_file()}
