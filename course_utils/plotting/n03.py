@@ -80,6 +80,47 @@ def mixture_density(
     return fig, ax
 
 
+def decoder_and_posterior(
+    z: Tensor, curve: Tensor, x: float, std: float, prior: Tensor, posterior: Tensor
+) -> tuple[Figure, np.ndarray]:
+    """Above, the decoder's curve and what was seen, x ± std; below, prior and posterior density.
+
+    Args:
+        z, curve, prior, posterior: (G,), over the same axis.
+    """
+    fig, axes = plt.subplots(
+        2, 1, sharex=True, figsize=(8, 5.6), gridspec_kw={"height_ratios": [3, 2]}
+    )
+    above, below = axes
+    above.axhspan(x - std, x + std, color=PALETTE[5], alpha=0.25, linewidth=0)
+    above.axhline(x, color="black", linestyle="--", linewidth=1.5, label=f"x = {x}, ± {std}")
+    above.plot(z, curve, color=PALETTE[2], label="decoder(z)")
+    is_above = (curve > x).int()
+    crossing = [i for i in range(1, len(z)) if is_above[i] != is_above[i - 1]]
+    above.plot(z[crossing], curve[crossing], "o", color="black", markersize=7)
+    style = {"color": PALETTE[7], "alpha": 0.45, "linewidth": 0, "label": "posterior p(z | x)"}
+    below.fill_between(z, posterior, **style)
+    below.plot(z, prior, "k:", label="prior p(z)")
+    for i in crossing:
+        for ax in axes:
+            ax.axvline(float(z[i]), color="black", linewidth=0.8, alpha=0.5)
+    above.set(ylabel="x", ylim=(-3.5, 4.5))
+    below.set(xlabel="z", ylabel="density", xlim=(-3, 4), ylim=(0, None))
+    above.legend(loc="upper left")
+    below.legend(loc="upper left")
+    return fig, axes
+
+
+def targets_and_fits(z: Tensor, target: Tensor, fits: dict[str, Tensor]) -> tuple[Figure, Axes]:
+    """A density p over z (G,), filled, and by name the densities q (G,) that should be near it."""
+    fig, ax = plt.subplots(figsize=(8, 3.6))
+    ax.fill_between(z, target, color=PALETTE[7], alpha=0.45, linewidth=0, label="p")
+    draw_lines(ax, z, fits)
+    ax.set(xlabel="z", ylabel="density", xlim=(-5, 5), ylim=(0, None))
+    ax.legend(loc="upper right")
+    return fig, ax
+
+
 def bound_and_gap(
     z: Tensor,
     prior: Tensor,

@@ -1,10 +1,13 @@
 """What notebook 03 shows does what the package does, and its widget tells the truth."""
 
+import ast
+
 import matplotlib.pyplot as plt
 import nbformat
 import pytest
 import torch
 from helpers.shown import NOTEBOOKS, assert_twins, shown
+from helpers.stand_alone import bound_names, free_names
 
 from course_utils import distributions, models, objectives, plotting
 from course_utils.session import PLOT_STYLE
@@ -74,17 +77,17 @@ def random_model(sizes=4):
 
 
 def test_every_line_of_the_derivations():
-    page = shown(3, "E", "by_jensen", "by_bayes", "from_the_gap")
+    page = shown(3, "E", "KL", "by_jensen", "by_bayes", "from_the_gap")
     for _ in range(50):
         model = random_model()
         jensen, bayes, gap = [
             torch.stack(derive(*model, torch.log))
             for derive in (page.by_jensen, page.by_bayes, page.from_the_gap)
         ]
-        for line in (jensen[:3], jensen[3:], bayes, gap):
+        for line in (jensen[:2], jensen[2:], bayes, gap):
             torch.testing.assert_close(line, line[0].expand_as(line), rtol=0, atol=1e-10)
-        assert gap[0] > 0 and jensen[3] < jensen[2]
-        torch.testing.assert_close(jensen[3] + gap[0], bayes[0], rtol=0, atol=1e-10)
+        assert gap[0] > 0 and jensen[2] < jensen[1]
+        torch.testing.assert_close(jensen[2] + gap[0], bayes[0], rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("K", [1, 2, 3])
@@ -130,12 +133,30 @@ def live():
     names, dtype = {}, torch.get_default_dtype()
     try:
         with plt.rc_context(PLOT_STYLE):
-            for name in ("setup", "average", "continuous", "grid", "bar", "bar_plot", "live"):
+            for name in ("setup", "average", "continuous", "bar", "bar_plot", "live"):
                 exec(compile(cells[name], name, "exec"), names)
             yield names
     finally:
         torch.set_default_dtype(dtype)
         plt.close("all")
+
+
+def test_no_later_cell_overwrites_what_the_widget_uses():
+    (path,) = NOTEBOOKS.glob("03_*.ipynb")
+    cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    cells = [cell for cell in cells if cell["id"] != "install"]  # it holds a magic
+    at = [cell["id"] for cell in cells].index("live")
+    trees = [ast.parse(cell.source) for cell in cells]
+    functions = {n.name: n for tree in trees[: at + 1] for n in tree.body if hasattr(n, "name")}
+    used, waiting = set(), ["bound_at"]
+    while waiting:
+        name = waiting.pop()
+        if name not in used:
+            used.add(name)
+            waiting += free_names(ast.unparse(functions[name])) if name in functions else []
+    assert {"picture", "elbo_of", "z_grid", "h"} <= used
+    later = set().union(*(bound_names(ast.unparse(tree)) for tree in trees[at + 1 :]))
+    assert not later & used
 
 
 @pytest.mark.slow

@@ -175,6 +175,11 @@ N03 = {
         lambda: plotting.bound_and_gap(Z, BELL, BELL, {"q": (BELL, -3.0, 2.0)}),
         2,
     ),
+    "decoder_and_posterior": (
+        lambda: plotting.decoder_and_posterior(Z, Z**3 - 3 * Z, 1.5, 0.5, BELL, BELL),
+        2,
+    ),
+    "targets_and_fits": (lambda: plotting.targets_and_fits(Z, BELL, {"q": BELL / 2}), 0),
     "sampled_bounds": (
         lambda: plotting.sampled_bounds({"A": REPEATS, "B": REPEATS}, -2.0, -1.0),
         2,

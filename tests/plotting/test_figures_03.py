@@ -22,7 +22,8 @@ def test_figures_are_labelled(name):
     assert axes == fig.axes
     for ax in axes:
         named_bars = any(text.get_text().isalpha() for text in ax.get_xticklabels())
-        assert ax.get_xlabel() or named_bars
+        shared = ax.get_shared_x_axes().get_siblings(ax)
+        assert named_bars or any(other.get_xlabel() for other in shared)
     named_rows = any(text.get_text().isalpha() for text in axes[0].get_yticklabels())
     assert axes[0].get_ylabel() or named_rows
 
@@ -31,6 +32,16 @@ def test_stacked_bars_end_at_the_sum():
     _, (ax,) = drawn("stacked_bars")
     ends = [patch.get_x() + patch.get_width() for patch in ax.patches]
     assert ends == pytest.approx([1, 1, 1.5, 1])
+
+
+def test_decoder_and_posterior_marks_each_crossing():
+    _, (above, below) = drawn("decoder_and_posterior")
+    (dots,) = [line for line in above.lines if line.get_marker() == "o"]
+    curve = dots.get_ydata()
+    assert len(curve) == 3 and all(abs(value - 1.5) < 0.6 for value in curve)
+    assert {"prior p(z)", "posterior p(z | x)"} == {
+        text.get_text() for text in below.get_legend().get_texts()
+    }
 
 
 def test_bars_of_bound_and_gap_fill_log_px():
