@@ -67,7 +67,7 @@ def hole_loss(x, x_hat, mask):
 
 @exercise(
     1,
-    "with this c the mean of x - WVx - c is zero, and the error is that on centred data",
+    "with this c the mean of x - WVx - c is zero, for W and V of three shapes",
     lambda: [
         (torch.randn(D, M), torch.randn(M, D), torch.randn(D)) for D, M in [(7, 2), (5, 1), (4, 4)]
     ],
@@ -83,7 +83,7 @@ def best_bias(W, V, x_bar):
         "c is what WV *leaves* of the mean, not what it keeps.": kept,
         "A sign: c is added to WVx. Where WVx is too large, c must be smaller.": x_bar + kept,
         "Without a bias: right for centred data only.": 0 * x_bar,
-        "x_bar @ W @ V applies the transpose of WV.": x_bar - x_bar @ W @ V,
+        "That is the transpose of WV. Needed is W times (V times x_bar).": x_bar - x_bar @ W @ V,
         "V is given, and need not be the transpose of W.": x_bar - W @ W.T @ x_bar,
         "V is given, and need not be the best one for W.": x_bar - best,
     }

@@ -19,7 +19,7 @@ DEVICE = torch.device("cpu")
 def page():
     names = ["Autoencoder", "squared_error", "second_moment", "linear_error", "train_linear"]
     names += ["principal_angles", "share_held", "correlation", "interpolate", "random_mask"]
-    names += ["lean"]
+    names += ["lean", "searcher", "distance", "share_empty"]
     return shown(1, *names, device=DEVICE)
 
 
@@ -104,6 +104,35 @@ def test_masks_hide_one_square_inside_the_page(page):
     assert len(torch.unique(masks, dim=0)) > 20
 
 
+def test_distances_and_empty_places_counted_by_hand(page):
+    torch.manual_seed(3)
+    codes, places = torch.randn(300, 5), torch.randn(7, 100, 5)
+    nearest = (places[:, :, None] - codes).norm(dim=-1).min(2).values
+    torch.testing.assert_close(
+        page.distance(places, page.searcher(codes)), nearest, rtol=0, atol=1e-5
+    )
+
+    of_tests = torch.arange(1.0, 102)  # 99 of 100 are nearer than 100
+    of_draws = torch.tensor([0.5, 99.9, 100.1, 500])
+    assert page.share_empty(of_draws, of_tests) == 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", [1, 100])
+def test_the_bootstrap_finds_the_spread_of_shares(block):
+    """Against shares of many fresh samples, in which neighbours are alike in blocks."""
+    page = shown(1, "share_empty", "again", "bootstrap_error")
+    torch.manual_seed(4)
+
+    def sample():
+        of_tests = torch.rand(10_000 // block, 1).expand(-1, block).flatten()
+        return torch.rand(2000) * 1.5, of_tests
+
+    fresh = torch.stack([page.share_empty(*sample()) for _ in range(400)]).std()
+    guessed = torch.stack([page.bootstrap_error(*sample()) for _ in range(8)]).mean()
+    assert 0.6 < guessed / fresh < 1.6
+
+
 # --- the walk ------------------------------------------------------------------------------------
 
 
@@ -113,13 +142,12 @@ def walk():
     torch.manual_seed(2)
     model, codes, limit, tau = models.Autoencoder(2, 8), torch.randn(200, 2), 3.0, 0.5
 
-    def distance(z):
-        return torch.cdist(z.reshape(-1, 2), codes).min(1).values.view(z.shape[:-1])
-
+    page = shown(1, "searcher", "distance")
+    distance, known = page.distance, page.searcher(codes)
     ticks = torch.linspace(-limit, limit, 40)
-    on_grid = distance(torch.cartesian_prod(ticks, ticks)).view(40, 40).T
+    on_grid = distance(torch.cartesian_prod(ticks, ticks), known).view(40, 40).T
     world = {"bent": model, "limit": limit, "tau": tau, "plotting": plotting, "torch": torch}
-    world |= {"distance": distance, "on_grid": on_grid}
+    world |= {"distance": distance, "known_2": known, "on_grid": on_grid}
     function = shown(1, "walk", **world).walk
     live = knobs(function, z_1=(-limit, limit, 0.05, 0.4), z_2=(-limit, limit, 0.05, 0.4))
     return live, model, codes, limit, tau
