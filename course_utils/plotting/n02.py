@@ -51,9 +51,14 @@ def generative_story(
 def points_and_posteriors(
     x: Tensor, W: Tensor, mu: Tensor, z: Tensor, densities: Tensor
 ) -> tuple[Figure, np.ndarray]:
-    """Points x (n, 2) beside the line W z + mu, and their posteriors (n, T) over z (T,)."""
+    """Points x (n, 2) beside the line W z + mu, and their posteriors (n, T) over z (T,).
+
+    A triangle on the z axis marks where a point stands on the line, an arrow leads from there to
+    the peak of its posterior.
+    """
     fig, axes = panels(2, width=11)
-    axes[0].plot(*(W * z + mu[:, None]), color="black", label="Wz + μ")
+    axes[0].plot(*(W * z + mu[:, None]), color=PALETTE[0], label="Wz + μ")
+    feet = ((x - mu) * W[:, 0]).sum(1) / W.square().sum()  # z of the nearest point of the line
     axes[1].plot(z, standard_normal(z), "k:", label="prior p(z)")
     for i, (point, density) in enumerate(zip(x, densities, strict=True)):
         style = {"color": PALETTE[i], "linestyle": ["-", "-.", "--", ":"][i % 4]}
@@ -61,6 +66,13 @@ def points_and_posteriors(
         axes[0].plot(*point, "o", color=PALETTE[i], markersize=10)
         axes[0].annotate(str(i + 1), point, (9, 5), textcoords="offset points")
         axes[1].plot(z, density, **style, label=f"p(z|x), point {i + 1}")
+        peak, top = z[density.argmax()], float(density.max())
+        axes[1].plot([feet[i], feet[i]], [0, 1.06 * top], color=PALETTE[i], ls=":", lw=1.5)
+        axes[1].plot(feet[i], 0, "^", color=PALETTE[i], markersize=10, clip_on=False)
+        if abs(peak - feet[i]) > 0.02:
+            arrow = {"arrowstyle": "->", "color": PALETTE[i], "linewidth": 2, "shrinkB": 0}
+            height = 1.06 * top
+            axes[1].annotate("", (peak, height), (feet[i], height), arrowprops=arrow)
     axes[0].set(xlabel="$x_1$", ylabel="$x_2$", xlim=(-5, 7), ylim=(-3.5, 4.5))
     axes[0].set_aspect("equal")
     axes[1].set(xlabel="z", ylabel="density", ylim=(0, 1.35 * float(densities.max())))
@@ -73,10 +85,11 @@ def gaps_to_best(runs: dict[str, Sequence[Sequence[float]]], best: float) -> tup
     """Best log-likelihood minus that of each step: name of a method to its runs, each (T,)."""
     fig, ax = plt.subplots(figsize=(8, 4))
     for i, (name, traces) in enumerate(runs.items()):
+        style = {"color": PALETTE[i], "linestyle": ["-", "--", "-.", ":"][i % 4]}
         for trace in traces:
             gap = (best - np.array(trace)).clip(1e-12)
-            ax.loglog(np.arange(1, len(gap) + 1), gap, color=PALETTE[i], linestyle=["-", "--"][i])
-        ax.plot([], [], color=PALETTE[i], linestyle=["-", "--"][i], label=name)
+            ax.loglog(np.arange(1, len(gap) + 1), gap, **style)
+        ax.plot([], [], **style, label=name)
     ax.axhline(1e-4, color="black", linestyle=":", linewidth=1)
     ax.set(xlabel="step", ylabel="nats below the best")
     ax.legend(loc="lower left")
@@ -99,9 +112,9 @@ def decoded_means(x: Tensor, decoded: dict[str, Tensor]) -> tuple[Figure, np.nda
     fig, axes = panels(len(decoded), width=4.2 * len(decoded), height=3.6)
     for ax, (name, points) in zip(axes, decoded.items(), strict=True):
         for a, b in zip(x, points, strict=True):
-            ax.plot([a[0], b[0]], [a[1], b[1]], color=PALETTE[7], linewidth=1)
-        ax.scatter(*x.T, s=16, color=PALETTE[0], label="x")
-        ax.scatter(*points.T, s=16, color=PALETTE[1], label="W E[z|x] + μ")
+            ax.plot([a[0], b[0]], [a[1], b[1]], color=PALETTE[7], linewidth=0.8)
+        ax.scatter(*x.T, s=16, color=PALETTE[7], label="x")
+        ax.scatter(*points.T, s=16, color=PALETTE[0], label="W E[z|x] + μ")
         low, high = (x.min(0).values - 0.5).tolist(), (x.max(0).values + 0.5).tolist()
         ax.set(title=name, xlabel="$x_1$", xlim=(low[0], high[0]), ylim=(low[1], high[1]))
         ax.set_aspect("equal")

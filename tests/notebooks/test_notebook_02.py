@@ -20,6 +20,8 @@ NAMES = [
     "em_step",
     "gradient_ascent",
     "log_prob",
+    "row_posterior",
+    "regress_column",
     "em_step_missing",
     "observed_log_likelihood",
     "shortcut_step",
@@ -130,8 +132,7 @@ def test_the_shortcut_falls_from_the_optimum(page):
 
 @pytest.fixture
 def story():
-    eps, mu = torch.randn(300, 2), torch.tensor([1.0, 0.5])
-    function = shown(2, "story", eps=eps, mu=mu).story
+    function = shown(2, "story").story  # with no name of the page: it owns what it uses
     ranges = {
         "z": (-3.0, 3.0, 0.1, 1.0),
         "angle": (-90, 90, 5, 25),

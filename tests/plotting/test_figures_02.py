@@ -36,6 +36,15 @@ def test_gaps_are_distances_to_the_best():
     np.testing.assert_allclose(drawn[0], [1.6, 0.6, 0.1])
 
 
+def test_a_triangle_marks_where_a_point_stands_on_the_line():
+    W, mu, z = torch.tensor([[2.0], [1.0]]), torch.tensor([1.0, 0.5]), torch.linspace(-3, 3, 61)
+    on_line = W[:, 0] + mu  # at z = 1, and the other point straight across from it
+    x = torch.stack([on_line, on_line + torch.tensor([-1.0, 2.0])])
+    fig, axes = plotting.points_and_posteriors(x, W, mu, z, torch.rand(2, 61))
+    triangles = [line.get_xdata() for line in axes[1].lines if line.get_marker() == "^"]
+    np.testing.assert_allclose(np.ravel(triangles), [1, 1])
+
+
 def test_the_difference_is_test_minus_train():
     fig, axes = plotting.scores_against_latents([2, 5], [1, 2], [1, 3])
     np.testing.assert_allclose(axes[1].lines[0].get_ydata(), [0, 1])
