@@ -14,8 +14,11 @@ from course_utils.plotting.latents import (
 from course_utils.plotting.n00 import (
     area_table,
     density_panels,
+    distances_from_peak,
     mixture_image,
     roc_curves,
+    score_strips,
+    times_to_sum,
 )
 from course_utils.plotting.n01 import (
     code_clouds,
@@ -94,6 +97,7 @@ __all__ = [
     "decoded_means",
     "density_panels",
     "derivations",
+    "distances_from_peak",
     "estimates_against_truth",
     "frozen_noise",
     "gap_against_beta",
@@ -124,6 +128,7 @@ __all__ = [
     "same_picture_turned",
     "sampled_bounds",
     "score_boxes",
+    "score_strips",
     "scores_against_latents",
     "seconds_against_size",
     "shells",
@@ -133,6 +138,7 @@ __all__ = [
     "show_titled",
     "stacked_bars",
     "theory_and_measured",
+    "times_to_sum",
     "training_bands",
     "traversal_table",
     "two_digit_story",

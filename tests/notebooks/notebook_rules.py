@@ -13,6 +13,7 @@ import nbformat
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE_INFO = {"name": "python"}
 CLOSING = ["Summary", "Exercises", "References"]
+DEEPER = re.compile(r"◇ |Exercises, deeper$|Symbols, units, ")  # sections that may be skipped
 LARGEST = 2_500_000  # bytes
 TAGS = {
     "nbval-ignore-output",  # differs by data, time or device
@@ -22,6 +23,7 @@ TAGS = {
     "expected-result",  # what the student's answer should print or show
     "instructor",  # for lecturers only
     "hide-input",  # plumbing, folded away on the site
+    "check",  # assertions, apart from the idea that they prove
 }
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -143,11 +145,13 @@ def title_and_sections(nb):
 
 
 def closing_sections(nb):
-    """The last three H2s are Summary, Exercises, References."""
+    """The last H2s are Summary, Exercises, the Deeper sections if there are any, References."""
     sections = [text for _, level, text in headings(nb) if level == 2]
-    if sections[-3:] == CLOSING:
+    deeper = [text for text in sections if DEEPER.match(text)]
+    expected = [*CLOSING[:2], *deeper, CLOSING[2]]
+    if sections[-len(expected) :] == expected:
         return []
-    return [(None, f"the last sections are {sections[-3:]}, not {CLOSING}")]
+    return [(None, f"the last sections are {sections[-len(expected) :]}, not {expected}")]
 
 
 def executed_in_order(nb):
@@ -174,8 +178,9 @@ def neutral_metadata(nb):
 
 
 def prose_to_code(nb):
-    """Between 1.0 and 1.8 markdown cells for each code cell."""
-    prose_cells, code_cells = len(cells_of(nb, "markdown")), len(cells_of(nb, "code"))
+    """Between 1.0 and 1.8 markdown cells for each code cell that is no check."""
+    prose_cells = len(cells_of(nb, "markdown"))
+    code_cells = sum("check" not in tags_of(cell) for _, cell in cells_of(nb, "code"))
     ratio = prose_cells / max(code_cells, 1)
     if 1.0 <= ratio <= 1.8:
         return []

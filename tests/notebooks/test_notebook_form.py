@@ -171,7 +171,13 @@ def against_the_schema(nb):
 source_breaks(rules.title_and_sections, 0, no_title="A title", title_in_code="```\n# A title\n```")
 source_breaks(rules.title_and_sections, 3, two_titles="# Another title", no_sections="nothing")
 source_breaks(rules.closing_sections, 9, renamed="## In short")
-source_breaks(rules.closing_sections, 11, one_more="## References\n\n## Thanks")
+source_breaks(
+    rules.closing_sections,
+    11,
+    one_more="## References\n\n## Thanks",
+    deeper_at_the_end="## References\n\n## ◇ Deeper",
+)
+source_breaks(rules.closing_sections, 3, deeper_in_the_core="## ◇ Deeper")
 
 
 @breaks(rules.closing_sections)
