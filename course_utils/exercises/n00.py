@@ -125,7 +125,7 @@ def ring_of_four(J):
 
 @exercise(
     0,
-    "Q rises no more in any variance, in 1, 2 and 5 dimensions",
+    "the same variances as with |x − μ|² multiplied out, in 1, 2 and 5 dimensions",
     lambda: [
         (torch.randn(N, K).softmax(1), torch.randn(N, D), torch.randn(K, D))
         for N, K, D in [(60, 3, 2), (40, 4, 1), (50, 2, 5)]

@@ -14,8 +14,11 @@ from course_utils.plotting.latents import (
 from course_utils.plotting.n00 import (
     area_table,
     density_panels,
+    distances_from_peak,
     mixture_image,
     roc_curves,
+    score_strips,
+    times_to_sum,
 )
 from course_utils.plotting.n01 import (
     code_clouds,
@@ -97,6 +100,7 @@ __all__ = [
     "decoder_and_posterior",
     "density_panels",
     "derivations",
+    "distances_from_peak",
     "estimates_against_truth",
     "frozen_noise",
     "gap_against_beta",
@@ -127,6 +131,7 @@ __all__ = [
     "same_picture_turned",
     "sampled_bounds",
     "score_boxes",
+    "score_strips",
     "scores_against_latents",
     "seconds_against_size",
     "shells",
@@ -137,6 +142,7 @@ __all__ = [
     "stacked_bars",
     "targets_and_fits",
     "theory_and_measured",
+    "times_to_sum",
     "training_bands",
     "traversal_table",
     "two_digit_story",

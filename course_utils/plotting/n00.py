@@ -1,5 +1,7 @@
 """Figures of notebook 00, Why generative models?."""
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -10,6 +12,21 @@ from torch import Tensor
 from course_utils.plotting.charts import write_numbers
 from course_utils.plotting.pages import panels
 from course_utils.session import PALETTE
+
+KINDS = dict(  # of images that are to be judged
+    zip(
+        (
+            "random signs",
+            "attacked",
+            "attacked, ink pixels only",
+            "climbed to 99.9 %",
+            "pure noise",
+            "a tenth of the ink",
+            "blank page",
+        ),
+        PALETTE,
+    )
+)
 
 
 def _density_pixels(density: Tensor, points: Tensor, limit: float) -> np.ndarray:
@@ -56,37 +73,92 @@ def density_panels(
     return fig, axes
 
 
-def roc_curves(
-    digits: Tensor, suspects: dict[str, Tensor], areas: dict[str, float], xlabel: str
+def _colours(names: Sequence[str]) -> list[str]:
+    """A colour for each kind of image, the same in every figure; a kind by another name: black."""
+    return [KINDS.get(name, "#000000") for name in names]
+
+
+def score_strips(
+    digits: Tensor, suspects: dict[str, Tensor], threshold: float | Tensor, xlabel: str
 ) -> tuple[Figure, np.ndarray]:
-    """Scores of digits and of suspects: histograms, and one ROC curve for each suspect.
+    """Scores of digits and of each kind of suspects, a strip each, and who passes the threshold.
+
+    Scores far below those of the digits are collected at the left edge.
+
+    Args:
+        digits: (N,), scores of images to accept; suspects: name to the scores (n,) of images to
+            reject. threshold: what lies below it is rejected.
+    """
+    rows = {"digits": digits} | suspects
+    fig, axes = plt.subplots(len(rows), 1, figsize=(10, 0.8 * len(rows) + 0.9), sharex=True)
+    highest = max(scores.max().item() for scores in rows.values())
+    low = digits.median().item() - 8 * digits.std().item()
+    bins = np.linspace(low, highest + 0.02 * (highest - low), 90)
+    colours = ["#999999", *_colours(list(suspects))]
+    for ax, colour, (name, scores) in zip(axes, colours, rows.items(), strict=True):
+        heights, _ = np.histogram(scores.clamp(min=low).numpy(), bins)
+        ax.stairs(heights / heights.max(), bins, fill=True, color=colour)
+        ax.axvline(float(threshold), color="black", linestyle="--", linewidth=1.5)
+        ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=12)
+        ax.set(yticks=[], ylim=(0, 1.15))
+        share = (scores >= threshold).double().mean().item()
+        ax.text(1.01, 0.4, f"{share:.0%}", transform=ax.transAxes)
+        ax.grid(False)
+    axes[0].set_title("left of the dashed line: rejected", fontsize=12)
+    axes[0].text(1.01, 1.2, "accepted", transform=axes[0].transAxes, fontsize=11)
+    axes[-1].set_xlabel(xlabel)
+    return fig, axes
+
+
+def distances_from_peak(distances: dict[str, Tensor], xlabel: str) -> tuple[Figure, Axes]:
+    """Histograms of distances (n,) from 0 on, each scaled to the same height."""
+    fig, ax = plt.subplots(figsize=(8, 3.4))
+    bins = np.linspace(0, 1.05 * max(values.max().item() for values in distances.values()), 120)
+    for colour, (name, values) in zip(PALETTE, distances.items()):
+        heights, _ = np.histogram(values.numpy(), bins)
+        ax.stairs(heights / heights.max(), bins, fill=True, color=colour, alpha=0.75, label=name)
+    ax.set(xlabel=xlabel, ylabel="how often (scaled)", yticks=[], ylim=(0, 1.1))
+    ax.axvline(0, color="black", linewidth=2)
+    ax.legend()
+    return fig, ax
+
+
+def times_to_sum(sides: Tensor, seconds: dict[str, Tensor]) -> tuple[Figure, Axes]:
+    """Seconds against pixels per side up to 10^30, with lines at times that one knows."""
+    fig, ax = plt.subplots(figsize=(8, 4.2))
+    for colour, style, (name, values) in zip(PALETTE, "os^", seconds.items()):
+        ax.plot(sides, values, marker=style, markersize=5, color=colour, label=name)
+    for time, name in [(1, "a second"), (3.156e7, "a year"), (4.4e17, "age of the universe")]:
+        ax.axhline(time, color="#666666", linestyle=":", linewidth=1.5)
+        ax.text(float(sides[-1]) + 0.7, time, name, va="center", fontsize=11)
+    ax.set(yscale="log", ylim=(1e-9, 1e30), yticks=[10.0**n for n in range(-6, 31, 6)])
+    ax.set(xlabel="pixels per side", ylabel="seconds to compute Z")
+    ax.minorticks_off()
+    ax.legend(loc="upper left", bbox_to_anchor=(0.36, 1))
+    return fig, ax
+
+
+def roc_curves(
+    digits: Tensor, suspects: dict[str, Tensor], areas: dict[str, float]
+) -> tuple[Figure, Axes]:
+    """One ROC curve for each kind of suspects.
 
     Args:
         digits: (N,), scores of images to accept; suspects: name to the scores (n,) of images to
             reject. areas: name to the area under the curve, written in the legend.
     """
-    fig, axes = panels(2, width=13, height=4.6)
-    everything = torch.cat([digits, *suspects.values()])
-    low = max(everything.min().item(), digits.median().item() - 12 * digits.std().item())
-    bins = np.linspace(low, everything.max().item(), 70)
-    shape = {"bins": bins, "density": True}
-    axes[0].hist(digits.clamp(min=low).numpy(), **shape, color="#bbbbbb", label="digits")
-    for colour, (name, scores) in zip(PALETTE, suspects.items()):
-        shown = scores.clamp(min=low).numpy()
-        axes[0].hist(shown, **shape, histtype="step", lw=2, color=colour)
+    fig, ax = plt.subplots(figsize=(8.5, 4.6))
+    for colour, (name, scores) in zip(_colours(list(suspects)), suspects.items()):
         thresholds = torch.cat([digits, scores]).sort().values
         passed = [
             1 - torch.searchsorted(s.sort().values, thresholds) / len(s) for s in (scores, digits)
         ]
-        axes[1].plot(*passed, color=colour, label=f"{name}: {areas[name]:.2f}")
-    axes[0].set(xlabel=xlabel, ylabel="density", yscale="log")
-    axes[0].set_title("left edge: that far down, or further", fontsize=12)
-    axes[0].legend()
-    axes[1].plot([0, 1], [0, 1], ":", color="black", linewidth=1.2)
-    axes[1].set(xlabel="share of suspects accepted", ylabel="share of digits accepted")
-    axes[1].legend(title="area under the curve", loc="center left", bbox_to_anchor=(1, 0.5))
-    axes[1].set_aspect("equal")
-    return fig, axes
+        ax.plot(*passed, color=colour, linewidth=2.5, label=f"{areas[name]:.2f}  {name}")
+    ax.plot([0, 1], [0, 1], ":", color="black", linewidth=1.2)
+    ax.set(xlabel="share of suspects accepted", ylabel="share of digits accepted")
+    ax.legend(title="area under the curve", loc="center left", bbox_to_anchor=(1, 0.5))
+    ax.set_aspect("equal")
+    return fig, ax
 
 
 def area_table(rows: dict[str, dict[str, float]]) -> tuple[Figure, Axes]:

@@ -13,7 +13,7 @@ import nbformat
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE_INFO = {"name": "python"}
 CLOSING = ["Summary", "Exercises", "References"]
-DEEPER = re.compile(r"◇ |Exercises, deeper$")  # sections that may be skipped
+DEEPER = re.compile(r"◇ |Exercises, deeper$|Symbols, units, ")  # sections that may be skipped
 LARGEST = 2_500_000  # bytes
 TAGS = {
     "nbval-ignore-output",  # differs by data, time or device

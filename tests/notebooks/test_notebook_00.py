@@ -1,9 +1,13 @@
 """What stands on the page of notebook 00 does what the package does; its live pictures move."""
 
+import ast
+import math
+
+import nbformat
 import numpy as np
 import pytest
 import torch
-from helpers.shown import assert_twins, shown
+from helpers.shown import NOTEBOOKS, assert_twins, shown
 from scipy.stats import multivariate_normal
 
 from course_utils import models
@@ -153,6 +157,16 @@ def test_the_floor_is_the_smallest_eigenvalue(page):
     np.testing.assert_allclose(raised, [0.01, 0.01, 0.5, 2.0], rtol=1e-12)
 
 
+# --- the partition function ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("J", [-0.8, 0.3, 2.0])
+def test_the_planar_shortcut_agrees_with_a_ring_of_four_added_up(J):
+    by_hand = (math.exp(J) + 1) ** 4 + (math.exp(J) - 1) ** 4
+    on_page = shown(0, "log_Z_planar").log_Z_planar(2, J)
+    assert on_page == pytest.approx(math.log(by_hand), rel=1e-12)
+
+
 # --- the live pictures ---------------------------------------------------------------------------
 
 
@@ -204,3 +218,30 @@ def test_a_live_picture_passes_errors_on(page):
     attack_view = shown(0, "attack_view", device=CPU, one_each=torch.rand(10, 3)).attack_view
     with pytest.raises(NameError):  # no classifier
         knobs(attack_view, epsilon=(0.0, 0.3, 0.01, 0.0), digit=(0, 9, 1, 7))
+
+
+def bound_at_top(body):
+    """The names that statements bind, those within functions and classes aside."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+            continue
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+                yield part.id
+
+
+@pytest.mark.parametrize("name", ["attack_view", "em_frame"])
+def test_no_later_cell_binds_what_a_live_picture_uses(name):
+    (path,) = NOTEBOOKS.glob("00_*.ipynb")
+    cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    bodies = [ast.parse(c.source.replace("%pip", "pass  # ")).body for c in cells]
+    found = [
+        (n, f) for n, body in enumerate(bodies) for f in body if getattr(f, "name", 0) == name
+    ]
+    ((at, function),) = found
+    names = [n for n in ast.walk(function) if isinstance(n, ast.Name)]
+    later = {bound for body in bodies[at + 1 :] for bound in bound_at_top(body)}
+    own = {n.id for n in names if isinstance(n.ctx, ast.Store)}
+    own |= {a.arg for a in function.args.args}
+    assert not ({n.id for n in names} - own) & later

@@ -96,9 +96,18 @@ N00 = {
         2,
     ),
     "roc_curves": (
-        lambda: plotting.roc_curves(torch.randn(50), {"bad": torch.randn(9)}, {"bad": 0.5}, "x"),
+        lambda: plotting.roc_curves(torch.randn(50), {"bad": torch.randn(9)}, {"bad": 0.5}),
+        0,
+    ),
+    "score_strips": (
+        lambda: plotting.score_strips(torch.randn(50), {"attacked": torch.randn(9)}, -1.0, "x"),
         2,
     ),
+    "distances_from_peak": (
+        lambda: plotting.distances_from_peak({"one": Z.abs(), "two": Z.abs() + 3}, "distance"),
+        0,
+    ),
+    "times_to_sum": (lambda: plotting.times_to_sum(Z + 4, {"slow": 2.0 ** (Z + 4)}), 0),
     "area_table": (
         lambda: plotting.area_table(
             {"noise": {"one": 0.25, "two": 1.0}, "blank": {"one": 0, "two": 0.5}}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_hex
 
 from course_utils import plotting
 
@@ -35,13 +36,43 @@ def test_density_panels_have_axes_in_units_of_the_plane():
 
 def test_roc_curves_start_and_end_in_the_corners_and_name_the_area():
     digits, bad = torch.arange(10.0), torch.arange(-10.0, 0.0)
-    fig, axes = plotting.roc_curves(digits, {"bad": bad}, {"bad": 1.0}, "log p")
-    x, y = axes[1].lines[0].get_data()
+    fig, ax = plotting.roc_curves(digits, {"bad": bad}, {"bad": 1.0})
+    x, y = ax.lines[0].get_data()
     assert (x.min(), x.max(), y.min(), y.max()) == pytest.approx((0, 1, 0, 1), abs=0.11)
     area = np.trapezoid(y[::-1], x[::-1])
     assert area == pytest.approx(1.0, abs=0.11)
-    assert axes[1].lines[0].get_label() == "bad: 1.00"
-    assert axes[0].get_xlabel() == "log p"
+    assert ax.lines[0].get_label() == "1.00  bad"
+
+
+def test_a_kind_of_image_has_one_colour_in_all_figures():
+    digits, scores = torch.randn(50), {"blank page": torch.randn(9), "attacked": torch.randn(9)}
+    _, strips = plotting.score_strips(digits, scores, 0.0, "log p")
+    _, roc = plotting.roc_curves(digits, scores, dict.fromkeys(scores, 0.5))
+    filled = [to_hex(ax.patches[0].get_facecolor()) for ax in strips[1:]]
+    assert filled == [to_hex(line.get_color()) for line in roc.lines[:2]]
+    assert len(set(filled)) == 2
+
+
+def test_score_strips_say_who_passes_and_collect_the_rest_at_the_edge():
+    digits, low = torch.linspace(-1, 1, 100), torch.full((10,), -1e6)
+    fig, axes = plotting.score_strips(digits, {"low": low}, digits.quantile(0.05), "log p")
+    assert [ax.texts[0].get_text() for ax in axes] == ["95%", "0%"]
+    heights, edges, _ = axes[1].patches[0].get_data()
+    assert heights[0] == 1
+    assert heights[1:].sum() == 0
+    assert edges[0] > -10
+    assert axes[-1].get_xlabel() == "log p"
+
+
+def test_distances_begin_at_the_peak():
+    fig, ax = plotting.distances_from_peak({"a": torch.ones(9), "b": torch.tensor([9.0])}, "r")
+    assert ax.patches[0].get_data().edges[0] == 0
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+
+
+def test_times_to_sum_mark_times_that_one_knows():
+    fig, ax = plotting.times_to_sum(torch.tensor([2.0, 3.0]), {"a": torch.tensor([1.0, 2.0])})
+    assert [text.get_text() for text in ax.texts] == ["a second", "a year", "age of the universe"]
 
 
 def test_area_table_writes_every_number():
