@@ -10,8 +10,10 @@ ARGS ?=
 
 ifeq ($(OS),Windows_NT)
 PY := .venv/Scripts/python.exe
+THEIRS := $(if $(JUPYTER_CONFIG_PATH),;$(JUPYTER_CONFIG_PATH))
 else
 PY := .venv/bin/python
+THEIRS := $(if $(JUPYTER_CONFIG_PATH),:$(JUPYTER_CONFIG_PATH))
 endif
 READY := .venv/.ready
 
@@ -46,13 +48,16 @@ help: ## list these commands
 	@echo "  PYTHON       the Python to make .venv with, 3.11 or newer (now: $(PYTHON))"
 	@echo "  TORCH_INDEX  address of PyTorch's CPU-only package index, see the PyTorch installation"
 	@echo "               page: a third of the disk space, no CUDA (read when .venv is made)"
-	@echo "  N            notebooks: only the one with this number, as in N=05; faults: how many"
+	@echo "  N            notebooks: only this one, as in N=05 or N=start_here; faults: how many"
 	@echo "  B            bench: the experiment to run, as in B=NAME"
 	@echo "  WORKERS      how many tests run at once (now: $(WORKERS))"
 	@echo "  ARGS         passed on to the program behind lab, the tests, faults, notebooks or bench"
 
-lab: $(READY) ## open JupyterLab on the course
-	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \
+# No question about news, no panels of nbgrader: tools/lab says so, before the reader's own files.
+lab: export JUPYTER_CONFIG_PATH := $(CURDIR)/tools/lab$(THEIRS)
+lab: $(READY) ## open JupyterLab on the course's first notebook
+	$(PY) -m jupyterlab --ServerApp.root_dir=. \
+	    --LabApp.default_url=/lab/tree/notebooks/start_here.ipynb \
 	    $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 test: $(READY) lint ## lint, unit tests, then every notebook against its stored outputs
@@ -85,6 +90,7 @@ faults: $(READY) ## plant N faults in the package, one at a time: do the tests c
 
 notebooks: $(READY) ## execute every notebook in order on the CPU and store the outputs (N=05: one)
 	$(PY) -m tools.execute_notebooks $(N) $(ARGS)
+	$(PY) -m tools.start_picture
 
 student: $(READY) ## write the student editions of all notebooks to notebooks/student/
 	$(PY) -m tools.student_editions tag

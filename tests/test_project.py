@@ -217,6 +217,14 @@ def test_make_test_does_all_of_it():
     assert places == sorted(places)
 
 
+def test_make_lab_opens_the_first_notebook_with_settings_of_its_own():
+    commands = make("-n", "lab")
+    page = re.search(r"--LabApp.default_url=/lab/tree/(\S+)", commands)[1]
+    assert (ROOT / page).is_file()
+    settings = {path.name for path in (ROOT / "tools/lab/labconfig").iterdir()}
+    assert settings == {"default_setting_overrides.json", "page_config.json"}
+
+
 def marks_left_out(commands):
     """The marks that a command's expression excludes."""
     return set(re.findall(r"not (\w+)", "".join(re.findall(r'-m "([^"]*)"', commands))))

@@ -1,6 +1,8 @@
 """Execute notebooks in reading order, on the CPU, and store their outputs: `make notebooks`.
 
-    python -m tools.execute_notebooks [NUMBER ...] [--digits mnist|strokes] [--folder FOLDER]
+    python -m tools.execute_notebooks [NAME ...] [--digits mnist|strokes] [--folder FOLDER]
+
+A NAME is a notebook's number, as 05, or the beginning of its name, as start_here.
 
 Each notebook is replaced by its executed version in one step, and only if every cell ran; a
 notebook that fails stays as it was, and the failing cell is named. Stored are outputs and widget
@@ -179,16 +181,21 @@ def use_processor(digits: str) -> None:
     os.environ.pop("COURSE_SEED_SHIFT", None)
 
 
+def in_reading_order(folder: Path) -> list[Path]:
+    """The notebooks of a folder: those without a number, then the numbered ones."""
+    return sorted(folder.glob("*.ipynb"), key=lambda path: (path.name[:1].isdigit(), path.name))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("numbers", nargs="*", help="only these, as in 05; all if none is given")
+    parser.add_argument("numbers", nargs="*", help="only these, as in 05 or start_here; else all")
     parser.add_argument("--digits", choices=["mnist", "strokes"], default="mnist")
     parser.add_argument("--folder", type=Path, default=NOTEBOOKS)
     arguments = parser.parse_args()
 
     use_processor(arguments.digits)
 
-    paths = sorted(arguments.folder.glob("*.ipynb"))
+    paths = in_reading_order(arguments.folder)
     if arguments.numbers:
         wanted = tuple(number.zfill(2) for number in arguments.numbers)
         paths = [path for path in paths if path.name.startswith(wanted)]

@@ -1,6 +1,7 @@
 """Live pictures with sliders, the latent explorers, the explorer as one page, questions."""
 
 from course_utils.widgets.explorers import LatentTraversal
+from course_utils.widgets.frame import framed
 from course_utils.widgets.knobs import Knobs, knobs
 from course_utils.widgets.page import export_html
 from course_utils.widgets.pictures import to_png
@@ -12,6 +13,7 @@ __all__ = [
     "LatentPlane",
     "LatentTraversal",
     "export_html",
+    "framed",
     "knobs",
     "predict",
     "to_png",

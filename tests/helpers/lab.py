@@ -91,11 +91,9 @@ class Lab:
             "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
             "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
             "IPYTHONDIR": str(home / "ipython"),
+            "JUPYTER_CONFIG_PATH": str(ROOT / "tools" / "lab"),  # as `make lab` has it
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         }
-        news = home / "settings" / "@jupyterlab" / "apputils-extension"
-        news.mkdir(parents=True)  # or a question about news lies over the page
-        (news / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
 
     @contextmanager
     def running(self):

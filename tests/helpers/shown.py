@@ -10,8 +10,8 @@ import torch
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
-def shown(number: int, *names: str, **given) -> SimpleNamespace:
-    """The functions and classes called `names` on the page of notebook `number`.
+def shown(notebook: int | str, *names: str, **given) -> SimpleNamespace:
+    """The functions and classes called `names` on the page of a notebook: 5, or "start_here".
 
     All imports and the named definitions are executed, and nothing else. `given` are the globals
     that the definitions use besides (`device`, say).
@@ -19,9 +19,10 @@ def shown(number: int, *names: str, **given) -> SimpleNamespace:
     Raises:
         LookupError: if the notebook or one of the names is not there exactly once.
     """
-    paths = sorted(NOTEBOOKS.glob(f"{number:02d}_*.ipynb"))
+    name = f"{notebook:02d}_*" if isinstance(notebook, int) else notebook
+    paths = sorted(NOTEBOOKS.glob(f"{name}.ipynb"))
     if len(paths) != 1:
-        raise LookupError(f"expected one notebook {number:02d}, found {[p.name for p in paths]}")
+        raise LookupError(f"expected one notebook {name}, found {[p.name for p in paths]}")
     page, wanted = dict(given), list(names)
     for cell in nbformat.read(paths[0], as_version=4).cells:
         if cell.cell_type != "code":

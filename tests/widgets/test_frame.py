@@ -1,0 +1,33 @@
+"""A page of `export_html` in a frame; tests/browser/test_lab_start.py drags on its map."""
+
+import html
+import re
+
+import pytest
+
+from course_utils.models import VAE
+from course_utils.widgets import export_html, framed
+
+
+def test_the_frame_holds_the_whole_page(tmp_path):
+    path = export_html(VAE(2, 5), tmp_path / "a page.html", title='"quoted" <b>')
+    frame = framed(path)
+    assert repr(frame) == "Framed(a page.html)"
+    found = re.fullmatch(
+        r'<iframe title="a page.html" style="[^"<]*" srcdoc="([^"<]*)"></iframe>',
+        frame._repr_html_(),
+    )
+    assert html.unescape(found[1]) == path.read_text(encoding="utf-8")
+
+
+def test_the_frame_stays_as_it_was_shown(tmp_path):
+    path = export_html(VAE(2, 5), tmp_path / "page.html")
+    frame = framed(str(path))
+    before = frame._repr_html_()
+    path.unlink()
+    assert frame._repr_html_() == before
+
+
+def test_a_page_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        framed(tmp_path / "page.html")
