@@ -5,7 +5,6 @@ import shutil
 import nbformat
 import pytest
 from helpers.lab import MARKS, ROOT, RUN_SECONDS, Live, Page
-from helpers.pages import NEXT_FRAME
 
 pytestmark = MARKS
 NAME = "start_here.ipynb"
@@ -36,15 +35,17 @@ def test_dragging_on_the_map_moves_the_plane(start):
     start.tab.locator("iframe[srcdoc]").scroll_into_view_if_needed()
     (frame,) = [f for f in start.tab.frames if f.url == "about:srcdoc"]
     frame.locator("#numbers dd").first.wait_for()  # the page's policy forbids to wait by a script
+    frame.locator("#pad").scroll_into_view_if_needed()  # out of sight, a frame is not drawn
     box = frame.locator("#pad").bounding_box()
     assert box["width"] > 200
+    start.tab.screenshot(path="/tmp/lab_start.png")
     at = [box[k] + box[size] / 2 for k, size in (("x", "width"), ("y", "height"))]
     seen = []
     start.tab.mouse.move(*at)
     start.tab.mouse.down()
     for step in range(1, 4):
         start.tab.mouse.move(at[0] + step * box["width"] / 10, at[1])
-        frame.evaluate(NEXT_FRAME)
+        start.tab.wait_for_timeout(500)
         picture = frame.evaluate("document.getElementById('decoded').toDataURL()")
         seen.append((frame.evaluate("explorer.z[0]"), picture))
     start.tab.mouse.up()
