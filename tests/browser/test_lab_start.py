@@ -32,13 +32,20 @@ def test_every_cell_runs(start, lab):
 
 
 def test_dragging_on_the_map_moves_the_plane(start):
-    start.tab.locator("iframe[srcdoc]").scroll_into_view_if_needed()
+    element = start.tab.locator("iframe[srcdoc]")
+
+    def in_sight():
+        """Where the frame is; nothing while the page still moves what stands above it."""
+        element.evaluate("frame => frame.scrollIntoView({block: 'center'})")
+        first = element.bounding_box()
+        start.tab.wait_for_timeout(1000)
+        return first if first == element.bounding_box() and 0 < first["y"] < 300 else None
+
+    start.until(in_sight, "the frame is in sight")  # elsewhere none is drawn
     (frame,) = [f for f in start.tab.frames if f.url == "about:srcdoc"]
     frame.locator("#numbers dd").first.wait_for()  # the page's policy forbids to wait by a script
-    frame.locator("#pad").scroll_into_view_if_needed()  # out of sight, a frame is not drawn
     box = frame.locator("#pad").bounding_box()
     assert box["width"] > 200
-    start.tab.screenshot(path="/tmp/lab_start.png")
     at = [box[k] + box[size] / 2 for k, size in (("x", "width"), ("y", "height"))]
     seen = []
     start.tab.mouse.move(*at)
