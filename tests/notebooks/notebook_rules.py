@@ -15,6 +15,7 @@ LANGUAGE_INFO = {"name": "python"}
 CLOSING = ["Summary", "Exercises", "References"]
 DEEPER = re.compile(r"◇ |Exercises, deeper$|Symbols, units, ")  # sections that may be skipped
 LARGEST = 2_500_000  # bytes
+LONG_SENTENCE, LONG_SHARE = 25, 0.03  # words; of all sentences
 TAGS = {
     "nbval-ignore-output",  # differs by data, time or device
     "raises-exception",  # fails on purpose
@@ -152,6 +153,50 @@ def closing_sections(nb):
     if sections[-len(expected) :] == expected:
         return []
     return [(None, f"the last sections are {sections[-len(expected) :]}, not {expected}")]
+
+
+def deeper_sections(nb):
+    """A section marked ◇ begins with what it is about, its minutes, and that it may be skipped."""
+    complaints = []
+    for i, level, text in headings(nb):
+        if level == 2 and text.startswith("◇"):
+            below = nb["cells"][i]["source"].split(text, 1)[1].strip().split("\n")[0]
+            if not re.search(r"^\*.*\d+ minutes.*skip", below):
+                complaints.append((i, f"{text}: no minutes, and that it may be skipped"))
+    return complaints
+
+
+def names_of_sources(nb):
+    """Lecture documents are called by author and title: a seed is a random seed."""
+    return [
+        (i, f"a lecture document is called {found[0]!r}")
+        for i, cell in enumerate(nb["cells"])
+        if (found := re.search(r"\bseeds? 00\d", cell["source"]))
+    ]
+
+
+def sentences(nb):
+    """(cell index, number of words) of every sentence, but for references, tables and headings."""
+    for i, cell in cells_of(nb, "markdown"):
+        if "## References" in cell["source"]:
+            continue
+        text = re.sub(
+            r"```.*?```|\$\$.*?\$\$|!\[.*?\]\(.*?\)", "", cell["source"], flags=re.DOTALL
+        )
+        text = re.sub(r"^\s*(\|.*|#.*)$", "", text, flags=re.MULTILINE)
+        text = re.sub(r"\[(.*?)\]\(.*?\)", r"\1", re.sub(r"\$[^$]*\$|`[^`]*`", "x", text))
+        for part in re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.)\s)", text):
+            for one in re.split(r"(?<=[.!?:;])[\"*)]*\s+(?=[A-Z0-9\"*(])", " ".join(part.split())):
+                yield i, len(re.findall(r"\w[\w’'-]*", one))
+
+
+def sentence_length(nb):
+    """Where there is a path, at most 3 % of the sentences are longer than 25 words."""
+    if not any(text.startswith("◇") for _, level, text in headings(nb)):
+        return []
+    found = [(i, words) for i, words in sentences(nb) if words]
+    long = [(i, f"a sentence of {words} words") for i, words in found if words > LONG_SENTENCE]
+    return long if len(long) > LONG_SHARE * len(found) else []
 
 
 def executed_in_order(nb):
@@ -401,6 +446,9 @@ RULES = [
     format_version,
     title_and_sections,
     closing_sections,
+    deeper_sections,
+    names_of_sources,
+    sentence_length,
     executed_in_order,
     neutral_metadata,
     prose_to_code,

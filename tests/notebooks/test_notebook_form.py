@@ -194,6 +194,17 @@ source_breaks(
 source_breaks(rules.closing_sections, 3, deeper_in_the_core="## ◇ Deeper")
 
 
+source_breaks(
+    rules.deeper_sections,
+    3,
+    no_first_line="## ◇ Deeper\n\n" + SENTENCES,
+    no_minutes="## ◇ Deeper\n\n*What is more? It may be skipped.*",
+    no_leave_to_skip="## ◇ Deeper\n\n*What is more? 5 minutes.*",
+)
+source_breaks(rules.names_of_sources, 3, a_number="## A section\n\nAs in seed 003.")
+source_breaks(rules.sentence_length, 3, endless="## ◇ Deeper\n\n" + "one more word " * 9 + "ends.")
+
+
 @breaks(rules.closing_sections)
 def other_order(nb):
     nb["cells"][9], nb["cells"][10] = nb["cells"][10], nb["cells"][9]
