@@ -15,8 +15,6 @@ from pathlib import Path
 from record import options, save_result
 
 from course_utils.files import CHECKOUT
-from tools.execute_notebooks import execute, use_processor
-from tools.notebook_files import NOTEBOOKS
 
 
 def disk_of(folder: Path) -> float:
@@ -26,6 +24,10 @@ def disk_of(folder: Path) -> float:
 
 
 def main() -> None:
+    sys.path.insert(0, str(CHECKOUT))  # maintainers' tools are not installed with the package
+    from tools.execute_notebooks import execute, use_processor
+    from tools.notebook_files import NOTEBOOKS
+
     given = options(__doc__)
     use_processor("mnist")
     rows = []
