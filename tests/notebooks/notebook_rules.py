@@ -171,7 +171,7 @@ def names_of_sources(nb):
     return [
         (i, f"a lecture document is called {found[0]!r}")
         for i, cell in enumerate(nb["cells"])
-        if (found := re.search(r"\bseeds? 00\d", cell["source"]))
+        if (found := re.search(r"\bseeds? 00\d", cell["source"], re.IGNORECASE))
     ]
 
 
@@ -186,7 +186,7 @@ def sentences(nb):
         text = re.sub(r"^\s*(\|.*|#.*)$", "", text, flags=re.MULTILINE)
         text = re.sub(r"\[(.*?)\]\(.*?\)", r"\1", re.sub(r"\$[^$]*\$|`[^`]*`", "x", text))
         for part in re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.)\s)", text):
-            for one in re.split(r"(?<=[.!?:;])[\"*)]*\s+(?=[A-Z0-9\"*(])", " ".join(part.split())):
+            for one in re.split(r"(?<=[.!?])[\"*)]*\s+(?=[A-Z0-9\"*(])", " ".join(part.split())):
                 yield i, len(re.findall(r"\w[\w’'-]*", one))
 
 

@@ -201,7 +201,12 @@ source_breaks(
     no_minutes="## ◇ Deeper\n\n*What is more? It may be skipped.*",
     no_leave_to_skip="## ◇ Deeper\n\n*What is more? 5 minutes.*",
 )
-source_breaks(rules.names_of_sources, 3, a_number="## A section\n\nAs in seed 003.")
+source_breaks(
+    rules.names_of_sources,
+    3,
+    a_number="## A section\n\nAs in seed 003.",
+    two="## A section\n\nSeeds 000 and 002 say so.",
+)
 source_breaks(rules.sentence_length, 3, endless="## ◇ Deeper\n\n" + "one more word " * 9 + "ends.")
 
 
