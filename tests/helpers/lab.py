@@ -138,10 +138,14 @@ class Page:
         self.tab.on("response", self._response)
         workspace = f"{Path(name).stem}-{kernel}"  # new, so that nothing is opened from before
         self.tab.goto(f"{lab.url}lab/workspaces/{workspace}?token={lab.token}")
+        self.open(name)
+
+    def open(self, name):
+        """Open a notebook on the page of JupyterLab, and wait until it and its kernel are there."""
         self.tab.wait_for_function("window.jupyterapp && window.jupyterapp.restored")
         self.tab.evaluate("() => window.jupyterapp.restored")
         wanted = {"path": name, "factory": "Notebook"}
-        if not kernel:
+        if not self.kernel:
             wanted["kernelPreference"] = {"shouldStart": False}
         self.command("docmanager:open", wanted)
         self.tab.wait_for_selector(".jp-Notebook .jp-Cell")
@@ -154,7 +158,7 @@ class Page:
                     await context.sessionContext.session.kernel.info;
                 }
             }""",
-            kernel,
+            self.kernel,
         )
 
     def _note(self, problem):
@@ -199,7 +203,7 @@ class Page:
         """Wait until `what()` is true, while the page goes on; returns what it then is."""
         give_up = time.monotonic() + seconds
         while not (found := what()):
-            assert time.monotonic() < give_up, f"not within {seconds} s: {why}"
+            assert time.monotonic() < give_up, f"not within {seconds} s: {why} {self.problems}"
             self.tab.wait_for_timeout(50)
         return found
 
