@@ -73,7 +73,7 @@ def bernoulli_log_prob(x: Tensor, logits: Tensor) -> Tensor:
     Source: Kingma and Welling (2014), appendix C.1.
     """
     _check_shapes(x=x, logits=logits)
-    x, logits = torch.broadcast_tensors(x.to(torch.result_type(x, logits)), logits)
+    x, logits = torch.broadcast_tensors(x.to(torch.promote_types(x.dtype, logits.dtype)), logits)
     # One pass forwards and one back, in a form that neither overflows nor cancels.
     return -binary_cross_entropy_with_logits(logits, target=x, reduction="none").sum(-1)
 
