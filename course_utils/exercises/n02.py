@@ -39,7 +39,7 @@ def pixel_std(W, var):
 
 @exercise(
     2,
-    "all four numbers, by conditioning the Gaussian of (z, x)",
+    "all four numbers, against a second way: the joint covariance of z and x",
     lambda: [()],
     ask=itself,
     parts=("A_11", "posterior_mean", "posterior_variance", "determinant_of_C"),

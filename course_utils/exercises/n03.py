@@ -57,7 +57,7 @@ def cross_entropy_of_normals(mu_q, std_q, mu_p, std_p):
 
 @exercise(
     3,
-    "for five sets of D, M and σ, from what her loss charges for a nat of each term",
+    "for five sets of D, M and σ, from how much her loss grows with a nat of each term",
     lambda: [
         (784, 2, 0.1),
         (784, 20, 1.0),

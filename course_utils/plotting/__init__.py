@@ -27,6 +27,7 @@ from course_utils.plotting.n01 import (
     plane_walk,
 )
 from course_utils.plotting.n02 import (
+    axis_variances,
     decoded_means,
     gaps_to_best,
     generative_story,
@@ -89,6 +90,7 @@ __all__ = [
     "area_table",
     "as_images",
     "ascent_bars",
+    "axis_variances",
     "bars",
     "beta_chart",
     "bound_and_gap",

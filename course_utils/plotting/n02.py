@@ -56,7 +56,7 @@ def points_and_posteriors(
     A triangle on the z axis marks where a point stands on the line, an arrow leads from there to
     the peak of its posterior.
     """
-    fig, axes = panels(2, width=11)
+    fig, axes = panels(2, width=11, height=4.4)
     axes[0].plot(*(W * z + mu[:, None]), color=PALETTE[0], label="Wz + μ")
     feet = ((x - mu) * W[:, 0]).sum(1) / W.square().sum()  # z of the nearest point of the line
     axes[1].plot(z, standard_normal(z), "k:", label="prior p(z)")
@@ -67,18 +67,37 @@ def points_and_posteriors(
         axes[0].annotate(str(i + 1), point, (9, 5), textcoords="offset points")
         axes[1].plot(z, density, **style, label=f"p(z|x), point {i + 1}")
         peak, top = z[density.argmax()], float(density.max())
-        axes[1].plot([feet[i], feet[i]], [0, 1.06 * top], color=PALETTE[i], ls=":", lw=1.5)
         axes[1].plot(feet[i], 0, "^", color=PALETTE[i], markersize=10, clip_on=False)
         if abs(peak - feet[i]) > 0.02:
+            axes[1].plot([feet[i], feet[i]], [0, 1.06 * top], color=PALETTE[i], ls=":", lw=1.5)
             arrow = {"arrowstyle": "->", "color": PALETTE[i], "linewidth": 2, "shrinkB": 0}
             height = 1.06 * top
             axes[1].annotate("", (peak, height), (feet[i], height), arrowprops=arrow)
     axes[0].set(xlabel="$x_1$", ylabel="$x_2$", xlim=(-5, 7), ylim=(-3.5, 4.5))
     axes[0].set_aspect("equal")
-    axes[1].set(xlabel="z", ylabel="density", ylim=(0, 1.35 * float(densities.max())))
+    axes[1].set(xlabel="z", ylabel="density", ylim=(0, 1.15 * float(densities.max())))
     axes[0].legend(loc="lower right")
-    axes[1].legend(ncols=2, loc="upper left", fontsize=11)
+    handles, labels = axes[1].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=11)
     return fig, axes
+
+
+def axis_variances(data: Tensor, signal: Tensor, noise: float) -> tuple[Figure, Axes]:
+    """Along each principal axis: the variance of the data (D,), and that of the model, made of
+    |w|^2 (M,) on the first axes and of the noise on all of them.
+    """
+    fig, ax = plt.subplots(figsize=(8, 3.8))
+    data, signal = np.asarray(data), np.asarray(signal)
+    axis = np.arange(1, len(data) + 1)
+    bars = ax.bar(axis - 0.2, data, width=0.36, color=PALETTE[7], label="data, λ")
+    ax.bar_label(bars, [f"{value:.2f}" for value in data], fontsize=11)
+    ax.bar(axis + 0.2, noise, width=0.36, color=PALETTE[1], label="model: noise, σ²")
+    label = "model: along W, |w|²"
+    ax.bar(axis[: len(signal)] + 0.2, signal, bottom=noise, width=0.36, label=label)
+    ax.set(xlabel="principal axis", ylabel="variance", xticks=axis)
+    ax.grid(axis="x", visible=False)
+    ax.legend(loc="upper right")
+    return fig, ax
 
 
 def gaps_to_best(runs: dict[str, Sequence[Sequence[float]]], best: float) -> tuple[Figure, Axes]:
@@ -107,10 +126,13 @@ def same_picture_turned(codes: dict[str, Tensor]) -> tuple[Figure, np.ndarray]:
     return fig, axes
 
 
-def decoded_means(x: Tensor, decoded: dict[str, Tensor]) -> tuple[Figure, np.ndarray]:
-    """Points x (N, 2), joined with the points that they are decoded to."""
+def decoded_means(
+    x: Tensor, decoded: dict[str, Tensor], W: Tensor, mu: Tensor
+) -> tuple[Figure, np.ndarray]:
+    """Points x (N, 2), joined with the points that they are decoded to, on the line W z + mu."""
     fig, axes = panels(len(decoded), width=4.2 * len(decoded), height=3.6)
     for ax, (name, points) in zip(axes, decoded.items(), strict=True):
+        ax.plot(*(W * torch.tensor([-9, 9]) + mu[:, None]), color=PALETTE[0], lw=1, alpha=0.5)
         for a, b in zip(x, points, strict=True):
             ax.plot([a[0], b[0]], [a[1], b[1]], color=PALETTE[7], linewidth=0.8)
         ax.scatter(*x.T, s=16, color=PALETTE[7], label="x")

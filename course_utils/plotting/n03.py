@@ -148,7 +148,7 @@ def bound_and_gap(
         left.set_yticks([0, 0.5, 1, 1.5])
         right.axhline(log_px, color="black", linewidth=1.5)
         right.text(-0.45, log_px + 0.15, f"log p(x) = {log_px:.2f}")
-        right.set(ylabel="nats", ylim=(floor, log_px + 1.2), xlim=(-0.5, len(qs) - 0.5))
+        right.set(ylabel="nats", ylim=(floor, log_px + 2.2), xlim=(-0.5, len(qs) - 0.5))
         right.grid(axis="x", visible=False)
     left, right = fig.axes
     for artist in [*left.lines[1:], *right.patches, *right.texts[1:]]:
@@ -167,6 +167,8 @@ def bound_and_gap(
             box = {"facecolor": "white", "edgecolor": "none", "pad": 2}
             style = {"ha": "center", "va": "center", "fontsize": 11, "bbox": box}
             right.text(i, (log_px + top) / 2, f"gap {gap:.2f}", **style)
+        else:  # no room within
+            right.text(i, log_px + 1.1, f"gap {gap:.2f}", ha="center", fontsize=11)
     left.legend(loc="upper left", fontsize=11)
     right.set_xticks(range(len(qs)), list(qs), fontsize=10)
     return fig, [left, right]

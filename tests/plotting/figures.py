@@ -137,6 +137,10 @@ N02 = {
         lambda: plotting.points_and_posteriors(codes(4), LINE, CENTRE, Z, torch.rand(4, 61)),
         2,
     ),
+    "axis_variances": (
+        lambda: plotting.axis_variances(torch.tensor([9.0, 4.0, 1.0]), torch.tensor([8.0]), 1.0),
+        0,
+    ),
     "gaps_to_best": (
         lambda: plotting.gaps_to_best({"EM": CLIMBS, "gradient": CLIMBS}, -3.4),
         0,
@@ -146,7 +150,7 @@ N02 = {
         2,
     ),
     "decoded_means": (
-        lambda: plotting.decoded_means(codes(), {"a": codes(), "b": codes()}),
+        lambda: plotting.decoded_means(codes(), {"a": codes(), "b": codes()}, LINE, CENTRE),
         2,
     ),
     "seconds_against_size": (

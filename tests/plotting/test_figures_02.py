@@ -11,6 +11,7 @@ pytestmark = pytest.mark.usefixtures("course_style", "float64")  # as on the pag
 
 TEXTS = {
     "points_and_posteriors": "$x_2$",
+    "axis_variances": "principal axis",
     "gaps_to_best": "nats below the best",
     "same_picture_turned": "$z_2$",
     "decoded_means": "x",
@@ -43,6 +44,17 @@ def test_a_triangle_marks_where_a_point_stands_on_the_line():
     fig, axes = plotting.points_and_posteriors(x, W, mu, z, torch.rand(2, 61))
     triangles = [line.get_xdata() for line in axes[1].lines if line.get_marker() == "^"]
     np.testing.assert_allclose(np.ravel(triangles), [1, 1])
+
+
+def test_the_model_matches_the_first_variances_and_spreads_the_rest():
+    data = torch.tensor([9.0, 3.0, 1.0])
+    fig, ax = plotting.axis_variances(data, torch.tensor([7.0]), 2.0)
+    tops = {}
+    for bar in ax.patches:
+        at = round(bar.get_x() + bar.get_width() / 2, 2)
+        tops[at] = max(tops.get(at, 0), bar.get_y() + bar.get_height())
+    expected = {0.8: 9, 1.8: 3, 2.8: 1, 1.2: 9, 2.2: 2, 3.2: 2}
+    assert tops == pytest.approx(expected)
 
 
 def test_the_difference_is_test_minus_train():
