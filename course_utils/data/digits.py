@@ -16,7 +16,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -131,6 +133,18 @@ def tell(title: str, data: ImageData, where: str, notes: list[str]) -> None:
     print(
         f"{title}: {len(data.train_images):,} + {len(data.test_images):,} images from {where}{why}"
     )
+
+
+def as_tensor(pixels: Any) -> Tensor | None:
+    """A tensor or a NumPy array of numbers as a tensor without gradient; None for all else.
+
+    Arrays may be of any order of bytes and rows. Memory is shared where torch can.
+    """
+    if isinstance(pixels, np.ndarray) and not isinstance(pixels, np.ma.MaskedArray):
+        with suppress(TypeError):  # text, objects, and numbers that torch does not have
+            native = pixels.dtype.newbyteorder("=")
+            return torch.from_numpy(np.require(pixels, native, ["C", "W"]))
+    return pixels.detach() if isinstance(pixels, Tensor) else None
 
 
 def scaled(pixels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -155,6 +155,7 @@ def _paths(base: Path) -> Iterator[Path]:
     Where a folder has the name of a file, as Kaggle unpacks them, what lies in that.
     """
     inner = _folders(base, "mnist")
+    inner += [again for folder in inner for again in _folders(folder, "mnist")]  # as its root
     torchvision = [raw for folder in inner for raw in _folders(folder, "raw")]
     for folder in [*torchvision, *_folders(base, "raw"), *inner, base]:
         for path in _children(folder):

@@ -91,7 +91,10 @@ def test_every_form_is_read_and_left_alone(form, raw, tmp_path, capsys):
     assert listing(user) == before
 
 
-@pytest.mark.parametrize("folder", ["MNIST/raw", "mnist/raw", "raw", "MNIST", "mnist", "."])
+@pytest.mark.parametrize(
+    "folder",
+    ["MNIST/raw", "mnist/raw", "raw", "MNIST", "mnist", ".", "MNIST/MNIST/raw", "mnist/MNIST"],
+)
 def test_every_folder(folder, raw, tmp_path):
     put(tmp_path / "user" / folder, raw)
     assert_is_mnist(load_digits("mnist", root=tmp_path / "user"))
