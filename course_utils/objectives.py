@@ -138,6 +138,6 @@ def log_likelihood(model: VAE, x: Tensor, num_samples: int = 500, progress: bool
         lost = int((~estimates.isfinite()).sum())
         raise ValueError(
             f"model: expected finite weights, got NaN or infinity for {lost} of {len(x)} rows: "
-            "are there log variances of a hundred and more, or NaN among the weights?"
+            "are there log variances beyond 80 or -80, or NaN among the weights?"
         )
     return estimates - math.log(num_samples)

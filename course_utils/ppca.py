@@ -255,6 +255,8 @@ def _check(x, mask, dim: int | None = None) -> tuple[Tensor, Tensor | None]:
         expected, got = f"(N, {dim or 'D'}), N >= 1", tuple(x.shape)
         raise ValueError(f"x must have shape {expected}, got {got}; x.flatten(1) flattens images")
     if mask is not None:
+        if not isinstance(mask, Tensor | np.ndarray | list):
+            raise ValueError(f"mask must be bool (True = observed), got {described(mask)}")
         mask = torch.as_tensor(mask).cpu()
         if mask.dtype != torch.bool or mask.shape != x.shape:
             expected, got = f"shape {tuple(x.shape)}", f"{mask.dtype} {tuple(mask.shape)}"

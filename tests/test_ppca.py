@@ -430,6 +430,7 @@ def test_numbers_that_are_not_real_or_not_there_are_named(fitted):
         ({"steps": 1.5}, "steps: expected a whole number"),
         ({"tolerance": math.nan}, "tolerance: expected a number, got nan"),
         ({"tolerance": "small"}, "tolerance: expected a number, got 'small'"),
+        ({"mask": "all"}, r"mask must be bool \(True = observed\), got 'all'"),
         ({"generator": 0}, "generator must be a torch.Generator, got 0"),
     ]:
         refused(x, f"^{match}", method="em", **options)

@@ -75,7 +75,7 @@ def _grading_complaints(cells: list[dict]) -> Iterator[str]:
             yield f", cell {i}: nbgrader's metadata: expected an object, got {_one_line(given)}"
             continue
         name, points = given.get("grade_id", ""), given.get("points", 0)
-        if not isinstance(name, str):
+        if not isinstance(name, str | None):
             yield f", cell {i}: nbgrader's grade_id: expected a text, got {_one_line(name)}"
         number = isinstance(points, int | float) and 0 <= points < math.inf
         if points is not None and not number:

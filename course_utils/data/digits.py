@@ -174,6 +174,8 @@ def as_float(images: Tensor) -> Tensor:
         raise ValueError(f"expected images as a tensor, got {type(images).__name__}")
     if images.dtype != torch.uint8 and not images.is_floating_point():
         raise ValueError(f"expected uint8 or floating-point images, got {images.dtype}")
+    if images.layout != torch.strided:
+        raise ValueError(f"expected all pixels of the images, got {images.layout}")
     shape = tuple(images.shape)
     if len(shape) < 2 or shape == (28, 28):
         raise ValueError(f"expected images of shape (N, 28, 28) or (N, D), got {shape}")

@@ -208,6 +208,8 @@ def _content(file: File, path: Path) -> bytes:
         raise Damaged(f"{key}: {reason(error)}") from None
     if values.dtype.kind not in "ui" or not ((values >= 0) & (values <= 255)).all():
         raise Damaged(f"{key}: {values.dtype}, expected whole numbers from 0 to 255")
+    if values.squeeze().shape == file.shape:  # with a channel, or labels in a column
+        values = values.reshape(file.shape)
     return _header(values.shape) + values.astype(np.uint8).tobytes()
 
 

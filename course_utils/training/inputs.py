@@ -129,6 +129,15 @@ def wants_shares(model: Any, binarize: str) -> bool:
 # --- fingerprints: whether a run goes on with what it began with ---------------------------------
 
 
+def model_fingerprint(model: nn.Module) -> str:
+    """A model's class and options; its precision and what is frozen, where that is unusual."""
+    said = f"{type(model).__name__} {getattr(model, 'options', '')}"
+    for kind in sorted({str(p.dtype) for p in model.parameters()} - {"torch.float32"}):
+        said += f" {kind}"
+    frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
+    return said + (f" frozen {', '.join(frozen)}"[:100] if frozen else "")
+
+
 def data_fingerprint(*parts: Tensor) -> str:
     """Shape, type and checksum of each set."""
     return ", ".join(

@@ -35,6 +35,7 @@ from course_utils.training.inputs import (
     data_fingerprint,
     device_of,
     loss_fingerprint,
+    model_fingerprint,
     rows_of_pixels,
     rows_to_score,
     wants_shares,
@@ -256,8 +257,11 @@ class Plan:
         """The plan for a model, its data and loss; `asked` are the fields from `epochs` on."""
         device = device_of(model)
         function_of("loss", loss, "model", "x")
+        if loss is default_loss and not callable(getattr(model, "loss", None)):
+            kind = type(model).__name__
+            raise ValueError(f"model: expected loss(x), or a loss for fit, got {kind} without")
         plan = cls(
-            f"{type(model).__name__} {getattr(model, 'options', '')}",
+            model_fingerprint(model),
             device.type,
             data_fingerprint(*rows),
             loss_fingerprint(loss),
@@ -353,6 +357,8 @@ class _Run:
             )
         try:
             changes = self.plan.changes(state)
+            if len(rows) != state["epoch"]:
+                raise ValueError(f"expected {state['epoch']} rows, got {len(rows)}")
             if not changes:
                 state = copy.deepcopy(state)
                 self.model.load_state_dict(weights)

@@ -20,7 +20,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 
 from course_utils.arguments import described
 from course_utils.data import ImageData, as_float
-from course_utils.files import file_to_write, reason, write_whole
+from course_utils.files import file_to_write, write_whole
 from course_utils.session import PALETTE
 from course_utils.widgets.given import classes, images_and_labels
 from course_utils.widgets.interface import CODED, SHARED
@@ -208,13 +208,7 @@ def _page_model(model: Any, images: Tensor | None, labels: list[str] | None) -> 
             f"got {subject.name} without them"
         )
     size = subject.latent_dim
-    try:
-        copied = copy.deepcopy(decoder).eval()
-    except RuntimeError as error:  # weights that a hook computes, as an older weight_norm does
-        raise ValueError(
-            f"decoder: expected layers that can be copied, got {_named(decoder)}: {reason(error)}"
-        ) from None
-    computed = _as_computed(copied)
+    computed = _as_computed(copy.deepcopy(decoder).eval())
     layers = _page_layers(computed, size)
     content = {
         **SHARED,

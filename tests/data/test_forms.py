@@ -70,6 +70,8 @@ FORMS = {
     "capitals": lambda raw: {name.upper(): content for name, content in raw.items()},
     "Keras": lambda raw: {"mnist.npz": npz(raw)},
     "Keras, again": lambda raw: {"mnist (1).npz": npz(raw)},
+    "a channel": lambda raw: {"mnist.npz": npz(raw, x_test=arrays(raw)["x_test"][..., None])},
+    "a column": lambda raw: {"mnist.npz": npz(raw, y_test=arrays(raw)["y_test"][:, None])},
     "int64 labels": lambda raw: {
         "mnist.npz": npz(raw, y_train=arrays(raw)["y_train"].astype(np.int64))
     },

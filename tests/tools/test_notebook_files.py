@@ -142,7 +142,6 @@ def grading(**changes):
 
 
 faulty("a list for a name", "cell 8: nbgrader's grade_id", "['a']")(grading(grade_id=["a"]))
-faulty("no name", "cell 8: nbgrader's grade_id", "None")(grading(grade_id=None))
 for points in ("3", -1, float("nan"), [1]):
     faulty(f"points {points!r}", "cell 8: nbgrader's points", "0 or more")(grading(points=points))
 for metadata in (None, ["x"], "x"):

@@ -272,6 +272,49 @@ def test_losses_that_differ_in_what_they_hold_are_told_apart(losses):
     assert len(resumed_with(losses[0], losses[0])) == 3
 
 
+def test_a_model_in_another_precision_or_frozen_now_is_refused():
+    frozen = small_vae()
+    frozen.encoder.requires_grad_(False)
+    for model, said in [
+        (small_vae().double(), r"torch\.float64\)"),
+        (frozen, r"frozen encoder\.0\.weight, encoder\.0\.bias.*\)"),
+    ]:
+        with pytest.raises(
+            CheckpointError, match=f"planned with model VAE .* .now VAE .* {said}$"
+        ):
+            run(model, resume=stopped())
+
+
+def test_a_history_that_lost_its_rows_is_refused():
+    history = stopped()
+    history.rows.clear()
+    with pytest.raises(CheckpointError, match="does not fit: expected 1 rows, got 0"):
+        run(small_vae(), resume=history)
+
+
+def test_a_model_of_the_reader_s_own_is_told_apart_by_its_weights():
+    def own(units):
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(DIM, units), nn.Linear(units, DIM))
+
+    def loss(model, x):
+        return (model(x) - x).square().sum(-1)
+
+    def stop(model, row):
+        raise KeyboardInterrupt
+
+    history = run(own(3), loss=loss, after_epoch=stop)
+    with pytest.raises(CheckpointError, match="does not fit: ") as error:
+        run(own(4), loss=loss, resume=history)
+    assert len(str(error.value)) <= 300 and "\n" not in str(error.value)
+    assert len(run(own(3), loss=loss, resume=history).rows) == 3
+
+
+def test_a_model_without_a_loss_is_named():
+    with pytest.raises(ValueError, match=r"^model: expected loss\(x\), or a loss .* got Linear w"):
+        run(nn.Linear(DIM, DIM))
+
+
 def test_what_a_loss_counts_itself_does_not_make_it_another():
     """A warm-up in a closure has moved on when the run does."""
     calls = 0

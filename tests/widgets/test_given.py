@@ -203,6 +203,13 @@ def test_words_are_coloured_by_class(words):
     assert len({colour for _, colour in dots.values()}) == len(words)
 
 
+def test_names_are_no_formulas_and_none_is_hidden():
+    _, ax = LatentPlane(MODEL, images(), ["$\\foo$", "_hidden", "5 $"] * 10).figure()
+    ax.figure.canvas.draw()
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == [r"\$\foo\$", r"5 \$", " _hidden"]
+
+
 def test_a_digit_has_the_same_colour_on_every_map():
     title, dots, _ = dots_by_name([3, 7] * 15)
     assert title == "digit"
