@@ -191,8 +191,8 @@ def ready(found):
     """Whether nothing is left to do."""
     if found != NEEDED or moved() or not os.path.exists(READY):
         return False
-    with open(READY) as last:
-        return last.read() == stamp()
+    with open(READY, "rb") as last:  # whatever a full or damaged disk has left of it
+        return last.read().splitlines() == [stamp().strip().encode("ascii")]
 
 
 def make_venv():

@@ -1,5 +1,6 @@
 """What callers hand over: numbers of any library, checked, with a message that names them."""
 
+import inspect
 import math
 import operator
 from typing import Any
@@ -56,10 +57,25 @@ def _real(value: Any) -> float | None:
         return None
 
 
+def function_of(name: str, value: Any, *arguments: str) -> None:
+    """Raise a ValueError unless a value can be called with so many arguments, named so."""
+    wanted = f"{name}: expected a function of ({', '.join(arguments)}), got "
+    if not callable(value):
+        raise ValueError(f"{wanted}{described(value)}")
+    try:
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):  # written in C: it knows best
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        raise ValueError(f"{wanted}one of {str(signature)[:60]}") from None
+
+
 def described(value: Any) -> str:
-    """A value in a message: short, and of arrays the kind and the shape only."""
+    """A value in a message: short, on one line, and of arrays the kind and the shape only."""
     shape = getattr(value, "shape", None)
     if shape is not None and tuple(shape) != ():
         return f"{type(value).__name__} of shape {tuple(shape)}"
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:50]}... ({type(value).__name__})"

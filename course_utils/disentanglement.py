@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from course_utils.arguments import count
+
 
 def _numbered(values: Tensor, bins: int) -> Tensor:
     """Whole numbers from 0 for (N,) values: integers as they are, floats by quantile bin."""
@@ -46,8 +48,7 @@ def mutual_information(codes: Tensor, factor: Tensor, bins: int = 20) -> Tensor:
             f"expected codes (N, M) and factor (N,), "
             f"got {tuple(codes.shape)} and {tuple(factor.shape)}"
         )
-    if bins < 2:
-        raise ValueError(f"bins: expected 2 or more, got {bins}")
+    bins = count("bins", bins, least=2)
     v = _numbered(factor, bins)
     n = int(v.max()) + 1
     tables = torch.stack(

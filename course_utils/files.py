@@ -43,17 +43,31 @@ def variable(name: str) -> str:
     return value[1:-1] if is_quoted else value
 
 
-def user_path(name: str, value: str | os.PathLike) -> Path:
+def user_path(name: str, value: str | os.PathLike, kind: str = "folder") -> Path:
     """A path that the user gave for the argument `name`, with `~` for the home folder.
 
+    Args:
+        kind: what should lie there, for the message.
     Raises:
         ValueError: for what is no path.
     """
     if not isinstance(value, str | os.PathLike) or "\0" in str(value):
-        raise ValueError(f"{name}: expected a folder's path, got {described(value)}")
+        raise ValueError(f"{name}: expected a {kind}'s path, got {described(value)}")
     path = Path(value)
     with suppress(RuntimeError):  # the home of ~name is unknown: messages show it as it is
         path = path.expanduser()
+    return path
+
+
+def file_to_write(name: str, value: str | os.PathLike) -> Path:
+    """As `user_path`, for a file that is to be written.
+
+    Raises:
+        ValueError: for what is no path, and for a folder.
+    """
+    path = user_path(name, value, "file")
+    if path.is_dir():
+        raise ValueError(f"{name}: expected a file's path, got the folder {quoted(path)}")
     return path
 
 

@@ -8,7 +8,7 @@ All are built on the importance weight of a draw z from q(z|x):
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from course_utils.arguments import count, described, number
@@ -18,8 +18,17 @@ from course_utils.models import VAE
 CHUNK_ELEMENTS = 1_000_000  # activations a layer holds, 4 MB: larger ones leave the cache
 
 
+NEEDED = ("data_dim", "encode", "reparameterize", "decode", "log_prob_of")  # of a model
+
+
 def _check_batch(model: VAE, x: Tensor, num_samples: int) -> int:
     """The number of samples; a ValueError unless there is one, and x is (B, D) of floats."""
+    missing = [name for name in NEEDED if not hasattr(model, name)]
+    if missing or isinstance(model, type):
+        lacks = f" without {', '.join(missing)}" if missing else ", a class"
+        raise ValueError(
+            f"model: expected a VAE, as in course_utils.models, got {described(model)}{lacks}"
+        )
     if not isinstance(x, Tensor):
         raise ValueError(f"x: expected a tensor (B, {model.data_dim}), got {described(x)}")
     if x.dim() != 2 or x.shape[1] != model.data_dim:
@@ -28,6 +37,9 @@ def _check_batch(model: VAE, x: Tensor, num_samples: int) -> int:
         raise ValueError(
             f"x: expected floating-point rows, as data.as_float or binarize gives, got {x.dtype}"
         )
+    weights = next(model.parameters(), x) if isinstance(model, nn.Module) else x
+    if x.dtype != weights.dtype:
+        raise ValueError(f"x: expected {weights.dtype}, as the model's weights, got {x.dtype}")
     return count("num_samples", num_samples)
 
 
@@ -39,13 +51,16 @@ def log_weights(model: VAE, x: Tensor, num_samples: int, prior_share: float = 0.
     miss a mode of the posterior can no longer hide it.
 
     Raises:
-        ValueError: if x is not (B, D), K < 1, or `prior_share` is outside [0, 1).
+        ValueError: if x is not (B, D), K < 1, or `prior_share` is outside [0, 1); of one draw
+            alone nothing can come from the prior.
     Source: Hesterberg (1995), defensive mixtures.
     """
     num_samples = _check_batch(model, x, num_samples)
     prior_share = number("prior_share", prior_share, "a number in [0, 1)", lambda a: 0 <= a < 1)
     mu, log_var = model.encode(x)
     from_prior = round(prior_share * num_samples)
+    if prior_share and num_samples == 1:
+        raise ValueError("num_samples: expected 2 or more with a prior_share, got 1")
     if prior_share:  # one draw at least, and not all
         from_prior = min(max(from_prior, 1), num_samples - 1)
     from_q = (num_samples - from_prior, *mu.shape)
@@ -91,10 +106,19 @@ def log_likelihood(model: VAE, x: Tensor, num_samples: int = 500, progress: bool
     Returns:
         (B,), nats. The standard error of the mean over images is `.std() / sqrt(B)`.
     Raises:
-        ValueError: if x is not (B, D) or K < 1.
+        ValueError: if x is not (B, D), not finite, or no shares of ink where pixels are Bernoulli
+            variables; if K < 1; and where weights are not finite.
     Source: Burda, Grosse and Salakhutdinov (2016), section 5.
     """
     num_samples = _check_batch(model, x, num_samples)
+    if not x.isfinite().all():
+        raise ValueError("x: expected finite pixels, got NaN or infinity")
+    if x.numel() and "bernoulli" in str(getattr(model, "likelihood", "")):
+        low, high = x.min().item(), x.max().item()
+        if low < 0 or high > 1:
+            raise ValueError(
+                f"x: expected pixels from 0 to 1 for Bernoulli variables, got {low:g} to {high:g}"
+            )
     # The widest layer, not only the output: D may be 2 with hundreds of hidden units.
     width = max(len(p) for p in model.parameters() if p.dim())
     per_draw = min(num_samples, max(1, CHUNK_ELEMENTS // width))
@@ -114,6 +138,6 @@ def log_likelihood(model: VAE, x: Tensor, num_samples: int = 500, progress: bool
         lost = int((~estimates.isfinite()).sum())
         raise ValueError(
             f"model: expected finite weights, got NaN or infinity for {lost} of {len(x)} rows: "
-            "are there log variances of a hundred and more, or NaN in x?"
+            "are there log variances beyond 80 or -80, or NaN among the weights?"
         )
     return estimates - math.log(num_samples)

@@ -19,10 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils.arguments import count
+from course_utils.arguments import count, described, number
+from course_utils.data import as_tensor
 from course_utils.distributions import LOG_2PI
 
 METHODS = ("closed_form", "em", "gradient")
@@ -88,6 +90,8 @@ class PPCA:
         or inf where observed, and for rows in a plane of M dimensions (sigma^2 below 1e-10 of the
         mean variance): the likelihood has no maximum there.
         """
+        steps = count("steps", steps, least=0)
+        tolerance = number("tolerance", tolerance, "a number", lambda v: v == v)
         if method not in METHODS:
             raise ValueError(f"method must be one of {METHODS}, got {method!r}")
         x, mask = _check(x, mask)
@@ -107,7 +111,9 @@ class PPCA:
         if method == "em":
             self._fit_em(x, mask, steps, tolerance, generator)
             return self
-        mean, covariance = moments or sample_moments(x)
+        if moments is not None and not (isinstance(moments, tuple) and len(moments) == 2):
+            raise ValueError(f"moments must be a mean and a covariance, got {described(moments)}")
+        mean, covariance = map(torch.as_tensor, moments or sample_moments(x))
         if covariance.shape != (dim, dim):
             got = tuple(covariance.shape)
             raise ValueError(f"moments must hold a covariance of shape ({dim}, {dim}), got {got}")
@@ -151,6 +157,7 @@ class PPCA:
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n draws of x = W z + mu + sigma eps: (n, D). PRML 12.33. RuntimeError before fit."""
         self._check_fitted()
+        n = count("n", n, least=0)
         dim, latents = self.weight.shape
         z = torch.randn(n, latents, generator=generator, dtype=torch.float64)
         eps = torch.randn(n, dim, generator=generator, dtype=torch.float64)
@@ -237,11 +244,19 @@ def sample_moments(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _check(x, mask, dim: int | None = None) -> tuple[Tensor, Tensor | None]:
-    x = torch.as_tensor(x).cpu()
+    given = x
+    try:
+        x = torch.as_tensor(as_tensor(x) if isinstance(x, np.ndarray) else x).cpu()
+    except (TypeError, ValueError, RuntimeError):  # text, None, rows of unequal length, ...
+        raise ValueError(f"x must be rows of numbers (N, D), got {described(given)}") from None
+    if x.is_complex() or x.layout != torch.strided or x.is_meta:
+        raise ValueError(f"x must hold real numbers, got {x.dtype} {x.layout} on {x.device}")
     if x.ndim != 2 or len(x) == 0 or x.shape[1] != (dim or x.shape[1]):
         expected, got = f"(N, {dim or 'D'}), N >= 1", tuple(x.shape)
         raise ValueError(f"x must have shape {expected}, got {got}; x.flatten(1) flattens images")
     if mask is not None:
+        if not isinstance(mask, Tensor | np.ndarray | list):
+            raise ValueError(f"mask must be bool (True = observed), got {described(mask)}")
         mask = torch.as_tensor(mask).cpu()
         if mask.dtype != torch.bool or mask.shape != x.shape:
             expected, got = f"shape {tuple(x.shape)}", f"{mask.dtype} {tuple(mask.shape)}"
@@ -264,6 +279,8 @@ def _converged(log_likelihoods: list[float], tolerance: float) -> bool:
 
 def _random_weight(dim: int, latents: int, generator: torch.Generator | None) -> Tensor:
     """Columns of length about 1, as the noise of one entry: no direction dominates the start."""
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise ValueError(f"generator must be a torch.Generator, got {described(generator)}")
     return torch.randn(dim, latents, generator=generator, dtype=torch.float64) / dim**0.5
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from course_utils import WAITING, __version__
+from course_utils.arguments import count
 
 T = TypeVar("T")
 
@@ -72,7 +73,8 @@ def by_budget(cpu: T, gpu: T) -> T:
 
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and torch (every device)."""
-    if not 0 <= seed < 2**32:  # NumPy takes no others
+    seed = count("seed", seed, least=0)
+    if seed >= 2**32:  # NumPy takes no others
         raise ValueError(f"seed: expected 0 to 2**32 - 1, got {seed}")
     random.seed(seed)
     np.random.seed(seed)
@@ -152,7 +154,7 @@ def setup(seed: int = 0) -> torch.device:
     """
     import matplotlib.pyplot as plt  # slow to import, and only notebooks need it
 
-    seed += seed_shift()
+    seed = count("seed", seed, least=0) + seed_shift()
     seed_everything(seed)
     plt.rcParams.update(PLOT_STYLE)
     plt.rcParams["axes.prop_cycle"] = plt.cycler(color=PALETTE)

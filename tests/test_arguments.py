@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.arguments import count, counts, described, number
+from course_utils.arguments import count, counts, described, function_of, number
 
 WHOLE = [3, np.int64(3), np.uint8(3), 3.0, np.float32(3), np.array(3), torch.tensor(3)]
 WHOLE += [torch.tensor(3.0), torch.tensor([3])[0], Fraction(3)]
@@ -51,3 +51,27 @@ def test_large_things_are_described_in_few_words():
     assert described(np.zeros((2, 3))) == "ndarray of shape (2, 3)"
     assert described(list(range(10_000))).endswith("... (list)")
     assert described("short") == "'short'"
+
+
+def test_what_is_described_stays_on_one_line():
+    for value in (torch.nn.Sequential(torch.nn.ReLU(), torch.nn.ReLU()), np.zeros(()), "a\nb"):
+        assert "\n" not in described(value) and len(described(value)) <= 100
+
+
+@pytest.mark.parametrize(
+    "value", [lambda m, x: 0, lambda *a: 0, lambda m, x, beta=1: 0, max, print]
+)
+def test_functions_of_two_arguments(value):
+    function_of("loss", value, "model", "x")
+
+
+@pytest.mark.parametrize(
+    ("value", "came"),
+    [("elbo", "'elbo'"), (None, "None"), (3, "3"), (lambda x: x, "one of (x)"), (len, "one of (")],
+    ids=["text", "nothing", "a number", "of one", "a built-in of one"],
+)
+def test_what_is_no_function_of_two_arguments_is_named(value, came):
+    with pytest.raises(ValueError) as error:
+        function_of("loss", value, "model", "x")
+    assert str(error.value).startswith(f"loss: expected a function of (model, x), got {came}")
+    assert len(str(error.value)) <= 300

@@ -92,3 +92,12 @@ def test_mutual_information_gap_of_known_tables():
 def test_mutual_information_names_mistakes(codes, factor, bins, said):
     with pytest.raises(ValueError, match=said):
         mutual_information_gap(codes, factor, bins)
+
+
+@pytest.mark.parametrize("kind", [np.int64, torch.tensor, float])
+def test_bins_may_be_of_any_library(kind):
+    codes, factor = torch.rand(100, 2), torch.rand(100)
+    found = mutual_information(codes, factor, kind(5))
+    assert torch.equal(found, mutual_information(codes, factor, 5))
+    with pytest.raises(ValueError, match="^bins: expected a whole number, 2 or more, got 2.5"):
+        mutual_information(codes, factor, 2.5)

@@ -11,6 +11,7 @@ from course_utils.files import (
     cache_root,
     data_root,
     data_roots,
+    file_to_write,
     in_checkout,
     no_folder,
     quoted,
@@ -92,6 +93,20 @@ def test_quotes_and_spaces_around_the_variable_are_dropped(tmp_path, monkeypatch
 def test_a_root_that_is_no_path(root):
     with pytest.raises(ValueError, match="root: expected a folder's path, got "):
         data_root(root)
+
+
+@pytest.mark.parametrize("value", [None, 3, b"bytes", ["list"], "nul\0"])
+def test_what_is_no_file_s_path(value):
+    with pytest.raises(ValueError, match="path: expected a file's path, got "):
+        file_to_write("path", value)
+
+
+def test_a_folder_is_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path, str(tmp_path), "", "."):
+        with pytest.raises(ValueError, match="path: expected a file's path, got the folder "):
+            file_to_write("path", folder)
+    assert file_to_write("path", "~/x") == Path.home() / "x"
 
 
 def test_an_unknown_home_stays_as_it_is(tmp_path, monkeypatch):

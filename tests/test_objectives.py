@@ -17,7 +17,7 @@ from scipy import stats
 from torch.distributions import Normal
 
 from course_utils import objectives
-from course_utils.models import VAE, ConvVAE, LinearVAE
+from course_utils.models import VAE, Autoencoder, ConvVAE, LinearVAE
 from course_utils.objectives import (
     iwae_bound,
     log_likelihood,
@@ -88,7 +88,7 @@ def test_weights_average_to_the_exact_probability():
     assert z_score(weights, exact_log_prob(model, x).exp()).abs().max() < 4.5
 
 
-@pytest.mark.parametrize(("samples", "share"), [(1, 0.9), (3, 0.9), (10, 0.3)])
+@pytest.mark.parametrize(("samples", "share"), [(2, 0.9), (3, 0.9), (10, 0.3)])
 def test_defensive_weights_average_to_the_exact_probability(samples, share):
     model, x = tiny_vae(), all_images()[:4]
     weights = log_weights(model, x.repeat(20_000, 1), samples, share).exp().mean(0)
@@ -241,3 +241,43 @@ def test_wrong_shape_is_named(estimator, shape):
 def test_fewer_than_one_sample_is_refused(estimator, samples):
     with pytest.raises(ValueError, match=f"num_samples: expected 1 or more, got {samples}"):
         estimator(tiny_vae(), all_images(), samples)
+
+
+@both_estimators
+@pytest.mark.parametrize(
+    ("model", "x", "said"),
+    [
+        (None, torch.rand(2, 5), "model: expected a VAE, .* got None without data_dim, "),
+        (VAE, torch.rand(2, 5), "model: expected a VAE, .* got <class .*VAE"),
+        (Autoencoder(2, 4, 5), torch.rand(2, 5), "model: .* got Autoencoder.* without reparam"),
+        (
+            VAE(2, 4, data_dim=5),
+            torch.rand(2, 5).double(),
+            "x: expected torch.float32, as the mod",
+        ),
+        (tiny_vae(), torch.rand(2, 5), "x: expected torch.float64, as the model's weights, got "),
+        (tiny_vae(), torch.rand(2, 5).numpy(), r"x: expected a tensor \(B, 5\), got ndarray of"),
+    ],
+)
+def test_what_is_no_model_or_suits_it_not_is_named(estimator, model, x, said):
+    with pytest.raises(ValueError, match=f"^{said}") as error:
+        estimator(model, x, 3)
+    assert len(str(error.value)) <= 300 and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "continuous_bernoulli"])
+def test_a_likelihood_of_what_is_no_ink_is_refused(likelihood):
+    model, x = VAE(2, 4, likelihood, 5), torch.rand(2, 5)
+    for wrong, came in ((x + 300, "to 30"), (x - 2, "got -")):
+        with pytest.raises(ValueError, match=f"^x: expected pixels from 0 to 1 .*{came}"):
+            log_likelihood(model, wrong, 3, progress=False)
+    with pytest.raises(ValueError, match="^x: expected finite pixels, got NaN or infinity"):
+        log_likelihood(model, x * float("nan"), 3, progress=False)
+    gaussian = VAE(2, 4, "gaussian", 5)
+    assert log_likelihood(gaussian, 255 * x, 3, progress=False).isfinite().all()
+
+
+def test_one_draw_can_not_come_from_both():
+    with pytest.raises(ValueError, match="num_samples: expected 2 or more with a prior_share, "):
+        log_weights(tiny_vae(), all_images(), 1, prior_share=0.1)
+    assert log_weights(tiny_vae(), all_images(), 1).shape == (1, 32)

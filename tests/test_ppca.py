@@ -393,6 +393,53 @@ def test_errors_name_what_was_expected_and_what_came(fitted):
         fitted.impute(x, mask[1:])
 
 
+@pytest.mark.parametrize("kind", [np.int64, torch.tensor, float])
+def test_numbers_may_be_of_any_library(kind, fitted):
+    assert fitted.sample(kind(4)).shape == (4, 8)
+    plain, other = (
+        PPCA(3).fit(rows(), "em", steps=steps, tolerance=tolerance, generator=rng())
+        for steps, tolerance in ((5, 0.1), (kind(5), torch.tensor(0.1, dtype=torch.float64)))
+    )
+    assert plain.log_likelihoods == other.log_likelihoods
+    for x in (rows().numpy()[::-1].copy()[::-1], rows().numpy().astype(">f8"), rows().tolist()):
+        torch.testing.assert_close(PPCA(3).fit(x).weight, fitted.weight, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("x", "came"),
+    [
+        (None, "None"),
+        ("rows", "'rows'"),
+        ([[1.0, 2.0], [3.0]], r"\[\[1"),
+        (np.array([["a", "b"]]), r"ndarray of shape \(1, 2\)"),
+        (np.array([[None, 1]]), r"ndarray of shape \(1, 2\)"),
+    ],
+)
+def test_what_is_no_rows_is_named(x, came, fitted):
+    for work in (PPCA(1).fit, fitted.log_prob, fitted.impute, sample_moments):
+        with pytest.raises(ValueError, match=rf"^x must be rows of numbers \(N, D\), got {came}"):
+            work(x)
+
+
+def test_numbers_that_are_not_real_or_not_there_are_named(fitted):
+    x = rows(n=20)
+    for wrong in (x.cfloat(), x.to_sparse(), x.to("meta")):
+        refused(wrong, "^x must (hold real numbers|be rows of numbers).*, got ")
+    for options, match in [
+        ({"steps": -1}, "steps: expected 0 or more, got -1"),
+        ({"steps": 1.5}, "steps: expected a whole number"),
+        ({"tolerance": math.nan}, "tolerance: expected a number, got nan"),
+        ({"tolerance": "small"}, "tolerance: expected a number, got 'small'"),
+        ({"mask": "all"}, r"mask must be bool \(True = observed\), got 'all'"),
+        ({"generator": 0}, "generator must be a torch.Generator, got 0"),
+    ]:
+        refused(x, f"^{match}", method="em", **options)
+    refused(x, "^moments must be a mean and a covariance, got Tensor of", moments=x)
+    for n in (2.5, -1, None):
+        with pytest.raises(ValueError, match="^n: expected "):
+            fitted.sample(n)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_rows_in_a_plane_have_no_maximum(method):
     flat = rows(n=50, noise=0.0, latents=2)

@@ -80,6 +80,21 @@ def test_seed_out_of_range_is_refused_before_anything_is_seeded(seed):
     assert (first, draws()) == expected
 
 
+@pytest.mark.parametrize("seed", [np.int64(3), torch.tensor(3), 3.0, np.uint8(3)])
+def test_seeds_of_any_library(seed):
+    session.seed_everything(seed)
+    assert draws() == draws_after_seeding(3)
+    session.setup(seed)
+    assert draws() == draws_after_seeding(3)
+
+
+@pytest.mark.parametrize("seed", [2.5, "3", None, torch.ones(2)])
+def test_what_is_no_seed_is_named(seed):
+    for work in (session.seed_everything, session.setup):
+        with pytest.raises(ValueError, match="^seed: expected a whole number, 0 or more, got "):
+            work(seed)
+
+
 # --- own_seed ---
 
 

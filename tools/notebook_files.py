@@ -1,6 +1,7 @@
 """Where the notebooks lie, what a notebook is in its file, and which files hold one."""
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,18 +38,26 @@ def read_notebook(path: Path) -> NotebookNode:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as problem:
         raise NotNotebook(f"{path.name}: cannot be read: {_one_line(problem)}") from None
-    except (json.JSONDecodeError, RecursionError) as problem:
+    except (ValueError, RecursionError) as problem:  # numbers may be too long to be read
         raise NotNotebook(f"{path.name}: not JSON: {_one_line(problem)}") from None
     if complaints := list(_complaints(raw)):
         raise NotNotebook("\n".join(f"{path.name}{complaint}" for complaint in complaints))
     try:
         nbformat.validate(raw)
+        json.dumps(raw, ensure_ascii=False).encode()
+    except UnicodeEncodeError as problem:
+        letter = ascii(problem.object[problem.start])
+        raise NotNotebook(
+            f"{path.name}: half a character, {letter}: no file can hold it"
+        ) from None
     except nbformat.ValidationError as problem:
         _, number, *field = [*problem.absolute_path, "", ""]
         cell = f", cell {number}" if isinstance(number, int) else ""
         about = "/".join(str(part) for part in field if part != "")
         said = f"{about}: {problem.message}" if about else problem.message
         raise NotNotebook(f"{path.name}{cell}: {_one_line(said)}") from None
+    if complaints := list(_grading_complaints(raw["cells"])):
+        raise NotNotebook("\n".join(f"{path.name}{complaint}" for complaint in complaints))
     return nbformat.v4.to_notebook(raw)
 
 
@@ -56,6 +65,21 @@ def _one_line(problem: Any) -> str:
     """What an error says, in one line that can be read."""
     text = " ".join(str(problem).split())
     return text if len(text) <= 150 else f"{text[:147]}..."
+
+
+def _grading_complaints(cells: list[dict]) -> Iterator[str]:
+    """What stands behind the file's name about nbgrader's metadata that cannot be such."""
+    for i, cell in enumerate(cells):
+        given = cell["metadata"].get("nbgrader", {})
+        if not isinstance(given, dict):
+            yield f", cell {i}: nbgrader's metadata: expected an object, got {_one_line(given)}"
+            continue
+        name, points = given.get("grade_id", ""), given.get("points", 0)
+        if not isinstance(name, str | None):
+            yield f", cell {i}: nbgrader's grade_id: expected a text, got {_one_line(name)}"
+        number = isinstance(points, int | float) and 0 <= points < math.inf
+        if points is not None and not number:
+            yield f", cell {i}: nbgrader's points: expected 0 or more, got {_one_line(points)}"
 
 
 def _complaints(raw: Any) -> Iterator[str]:
@@ -86,7 +110,7 @@ def _complaints(raw: Any) -> Iterator[str]:
         others = f", nor have {len(without) - 1} more" if len(without) > 1 else ""
         yield f", cell {without[0]}: it has no id{others}: {REMEDY}"
     elif not isinstance(minor, int) or minor < 5:
-        yield f": a notebook of format 4.{minor}, expected 4.5: {REMEDY}"
+        yield f": a notebook of format 4.{minor!r}, expected 4.5: {REMEDY}"
     first: dict[str, int] = {}
     for i, cell in enumerate(cells):
         if (name := cell.get("id")) and first.setdefault(name, i) != i:

@@ -275,7 +275,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         for line in work(chosen.notebooks):
             print(line)
-    except ReleaseError as problem:
+    except (ReleaseError, OSError) as problem:
         print(problem, file=sys.stderr)
         return 1
     return 0

@@ -16,7 +16,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -133,6 +135,18 @@ def tell(title: str, data: ImageData, where: str, notes: list[str]) -> None:
     )
 
 
+def as_tensor(pixels: Any) -> Tensor | None:
+    """A tensor or a NumPy array of numbers as a tensor without gradient; None for all else.
+
+    Arrays may be of any order of bytes and rows. Memory is shared where torch can.
+    """
+    if isinstance(pixels, np.ndarray) and not isinstance(pixels, np.ma.MaskedArray):
+        with suppress(TypeError):  # text, objects, and numbers that torch does not have
+            native = pixels.dtype.newbyteorder("=")
+            return torch.from_numpy(np.require(pixels, native, ["C", "W"]))
+    return pixels.detach() if isinstance(pixels, Tensor) else None
+
+
 def scaled(pixels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """Pixels as floats: uint8 is scaled to [0, 1], floats keep their values. Nothing is checked.
 
@@ -160,6 +174,8 @@ def as_float(images: Tensor) -> Tensor:
         raise ValueError(f"expected images as a tensor, got {type(images).__name__}")
     if images.dtype != torch.uint8 and not images.is_floating_point():
         raise ValueError(f"expected uint8 or floating-point images, got {images.dtype}")
+    if images.layout != torch.strided:
+        raise ValueError(f"expected all pixels of the images, got {images.layout}")
     shape = tuple(images.shape)
     if len(shape) < 2 or shape == (28, 28):
         raise ValueError(f"expected images of shape (N, 28, 28) or (N, D), got {shape}")

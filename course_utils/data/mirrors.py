@@ -14,10 +14,24 @@ SILENCE = 10.0  # seconds without a byte after which a mirror is given up
 CRAWL_SECONDS, CRAWL_BYTES = 20.0, 100_000  # fewer bytes in so long a time: given up as well
 
 
+def proxies() -> dict[str, str]:
+    """The proxies of the environment by scheme, as urllib finds them.
+
+    Quotes and spaces around them are dropped: some systems keep them as they are typed. One for
+    all, which urllib does not know, stands for those that are not named; socks it cannot speak.
+    """
+    found = {scheme: url.strip(" '\"") for scheme, url in urllib.request.getproxies().items()}
+    every = found.get("all", "")
+    if every and not every.startswith("socks"):
+        found = {"http": every, "https": every} | found
+    return {scheme: url for scheme, url in found.items() if url}
+
+
 def download(url: str, size: int) -> bytes:
     """The bytes at `url`, at most `size`; OSError when the mirror is silent, or crawls.
 
-    Proxies are those of the environment now: urllib's own `urlopen` keeps the first ones it saw.
+    Proxies are those of the environment now (see `proxies`): urllib's own `urlopen` keeps the
+    first ones it saw.
     A thread reads and this one watches the clock, because a socket's time limit holds for one read
     from one address: looking up the name, trying eight addresses in turn, or a server that sends
     a byte every nine seconds would each outlast it.
@@ -30,7 +44,7 @@ def download(url: str, size: int) -> bytes:
             request = urllib.request.Request(
                 url, headers={"User-Agent": f"course_utils/{__version__}"}
             )
-            opener = urllib.request.build_opener()
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies()))
             with opener.open(request, timeout=SILENCE) as response:
                 while not stop.is_set() and (chunk := response.read1(65_536)):
                     chunks.put(chunk)

@@ -155,6 +155,7 @@ def _paths(base: Path) -> Iterator[Path]:
     Where a folder has the name of a file, as Kaggle unpacks them, what lies in that.
     """
     inner = _folders(base, "mnist")
+    inner += [again for folder in inner for again in _folders(folder, "mnist")]  # as its root
     torchvision = [raw for folder in inner for raw in _folders(folder, "raw")]
     for folder in [*torchvision, *_folders(base, "raw"), *inner, base]:
         for path in _children(folder):
@@ -207,6 +208,8 @@ def _content(file: File, path: Path) -> bytes:
         raise Damaged(f"{key}: {reason(error)}") from None
     if values.dtype.kind not in "ui" or not ((values >= 0) & (values <= 255)).all():
         raise Damaged(f"{key}: {values.dtype}, expected whole numbers from 0 to 255")
+    if values.squeeze().shape == file.shape:  # with a channel, or labels in a column
+        values = values.reshape(file.shape)
     return _header(values.shape) + values.astype(np.uint8).tobytes()
 
 

@@ -79,8 +79,10 @@ def numbers(value: Any, name: str = "") -> Tensor:
             array = np.asarray(value)  # of objects: fractions, say
             value = torch.as_tensor(array.astype(float) if array.dtype == object else array)
         if not value.is_complex():
-            return value.detach().cpu()
-    kind = "complex numbers" if torch.is_tensor(value) else type(value).__name__
+            return (value if value.layout == torch.strided else value.to_dense()).detach().cpu()
+    kind = type(value).__name__
+    if torch.is_tensor(value):
+        kind = "complex numbers" if value.is_complex() else f"one on {value.device}"
     raise CheckFailed(f"{where}Expected a number or a tensor, got {kind}.")
 
 

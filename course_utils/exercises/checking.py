@@ -12,6 +12,7 @@ line later; only where one number is asked for may it come in a tensor of one el
 """
 
 import contextlib
+import difflib
 import io
 import random
 import sys
@@ -24,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from course_utils.arguments import described
 from course_utils.exercises.answers import (
     CheckFailed,
     as_float64_tensor,
@@ -225,8 +227,10 @@ CHECKS: dict[str, Exercise] = {}
 
 def check(name: str, answer: Any) -> None:
     """Try an answer to an exercise; print a line of praise, or raise `CheckFailed` with a hint."""
-    if name not in CHECKS:
-        raise KeyError(f"no exercise {name!r}; there are {', '.join(CHECKS)}")
+    if not isinstance(name, str) or name not in CHECKS:
+        near = [known for known in CHECKS if str(name) in known][:5]
+        near = near or difflib.get_close_matches(str(name), CHECKS) or sorted(CHECKS)[:3]
+        raise KeyError(f"no exercise {described(name)}; there are {', '.join(near)}, ...")
     print(CHECKS[name](answer))
 
 

@@ -83,12 +83,13 @@ def hint_on_exception(problem: BaseException, answer: Any) -> str:
         return f"Nothing is written here yet, or the line with the error still stands. {problem}"
     files = files_of(answer)
     frames = [f for f in traceback.extract_tb(problem.__traceback__) if f.filename in files]
-    where = f" in line {frames[-1].lineno}, `{frames[-1].line}`" if frames else ""
+    line = textwrap.shorten(frames[-1].line or "", 90, placeholder=" ...") if frames else ""
+    where = f" in line {frames[-1].lineno}, `{line}`" if frames else ""
     if isinstance(problem, TimeUp):
         return (
             f"Stopped after {problem.seconds:.0f} seconds{where}. Is there a loop that never ends?"
         )
-    message = textwrap.shorten(str(problem), 300, placeholder=" ...")
+    message = textwrap.shorten(str(problem), 120, placeholder=" ...")
     if "Boolean value of Tensor" in message:
         message += " (`not`, `and`, `or`, `if` take one value; for tensors: ~, &, |, torch.where)"
     return f"Your code stops with {type(problem).__name__}{where}: {message}"

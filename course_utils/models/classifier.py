@@ -1,9 +1,11 @@
 """The classifier of notebook 00, its training, and the attacks that fool it."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
-from course_utils.arguments import counts
+from course_utils.arguments import count, counts, number
 from course_utils.models.layers import check_width, mlp
 
 
@@ -46,7 +48,13 @@ def train_classifier(
     Args:
         classifier: images (B, D) to logits, on the device to train on.
         images: (N, D) in [0, 1]. labels: int64 (N,).
+    Raises:
+        ValueError: for numbers of epochs or rows that are none, or a learning rate below 0.
     """
+    epochs, batch_size = count("epochs", epochs, least=0), count("batch_size", batch_size)
+    learning_rate = number(
+        "learning_rate", learning_rate, "0 or more", lambda v: 0 <= v < math.inf
+    )
     device = next(classifier.parameters()).device
     optimizer = torch.optim.Adam(classifier.parameters(), lr=learning_rate)
     for _ in range(epochs):
@@ -78,8 +86,7 @@ def adversarial(classifier: nn.Module, x: Tensor, y: Tensor, epsilon: float) -> 
         ValueError: for a negative epsilon.
     Source: Goodfellow, Shlens and Szegedy (2015), section 4.
     """
-    if not epsilon >= 0:
-        raise ValueError(f"epsilon: expected 0 or more, got {epsilon}")
+    epsilon = number("epsilon", epsilon, "0 or more", lambda v: v >= 0)
     x = x.detach().requires_grad_()
     (g,) = torch.autograd.grad(_log_prob_of_class(classifier, x, y).sum(), x)
     return (x - epsilon * g.sign()).clamp(0, 1).detach()
@@ -107,11 +114,11 @@ def fooling_images(
     Returns:
         (B, D), without gradient.
     Raises:
-        ValueError: for a confidence outside (0, 1).
+        ValueError: for a confidence outside (0, 1), or steps that are no numbers.
     Source: after Nguyen, Yosinski and Clune (2015), who also climb by gradient ascent.
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence: expected a number in (0, 1), got {confidence}")
+    confidence = number("confidence", confidence, "a number in (0, 1)", lambda p: 0 < p < 1)
+    step, max_steps = number("step", step, "a number"), count("max_steps", max_steps, least=0)
     x = start.detach().clone()
     for _ in range(max_steps):
         x.requires_grad_()

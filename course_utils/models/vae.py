@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from course_utils.arguments import counts
+from course_utils.arguments import count, counts
 from course_utils.data import scaled
 from course_utils.distributions import (
     bernoulli_log_prob,
@@ -149,6 +149,7 @@ class VAE(nn.Module):
     def sample(self, n: int) -> Tensor:
         """Decoded means (n, D) of n draws from the prior."""
         parameter = next(self.parameters())
+        n = count("n", n, least=0)
         z = torch.randn(n, self.latent_dim, device=parameter.device, dtype=parameter.dtype)
         return self.decode_mean(z)
 

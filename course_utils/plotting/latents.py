@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from course_utils.arguments import count
 from course_utils.plotting.pages import mosaic, show_page, tile_centres
 
 DIGIT_COLOURS = plt.get_cmap("tab10").colors  # ten classes need ten colours
@@ -50,6 +51,7 @@ def latent_manifold(model: nn.Module, side: int = 20, limit: float | None = None
     """
     if model.latent_dim != 2:
         raise ValueError(f"expected a model with two latent dimensions, got {model.latent_dim}")
+    side = count("side", side)
     share = (torch.arange(side) + 0.5) / side
     ticks = (2 * share - 1) * limit if limit is not None else torch.special.ndtri(share)
     z = _over_the_plane(ticks).to(next(model.parameters()))

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from course_utils.arguments import count
 from course_utils.data import scaled
 
 GAP = 2  # blank pixels between the images of a mosaic
@@ -33,7 +34,7 @@ def mosaic(images: Tensor, columns: int) -> np.ndarray:
     >>> mosaic(torch.zeros(6, 784), columns=3).shape  # a gap of two pixels between the images
     (58, 88)
     """
-    images = as_images(images)
+    images, columns = as_images(images), count("columns", columns)
     n, height, width = images.shape
     lines = -(-n // columns)
     page = np.zeros((lines * (height + GAP) - GAP, columns * (width + GAP) - GAP), np.float32)

@@ -2,13 +2,16 @@
 
 import hashlib
 import io
+import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from course_utils.files import PACKAGE, write_whole
+from course_utils.arguments import described
+from course_utils.files import PACKAGE, file_to_write, user_path, write_whole
 from course_utils.models import MODELS
 
 if TYPE_CHECKING:
@@ -42,26 +45,63 @@ def save_checkpoint(
         training_state: overrides the one in `history`.
         half: store weights in half precision and no training state: small, for committed files.
     Raises:
-        ValueError: for a model that `load_checkpoint` could not rebuild.
+        ValueError: for a model that `load_checkpoint` could not rebuild, or a history, state or
+            options with more in them than numbers, texts and tensors.
         OSError: when the file cannot be written; an older file of that name is then untouched.
     """
     check_savable(model)
+    path = file_to_write("path", path)
+    if history is not None and not hasattr(history, "training_state"):
+        raise ValueError(f"history: expected what fit returns, got {described(history)}")
     state = training_state or (history.training_state if history else None)
     weights = {k: v.half() if half else v for k, v in model.state_dict().items()}
     content = {
         "format": 1,
         "model": type(model).__name__,
-        "options": model.options,
+        "options": _plain(model.options),
         "weights": weights,
-        "rows": history.rows if history else [],
-        "training_state": None if half else state,
+        "rows": _plain(history.rows if history else []),
+        "training_state": None if half else _plain(state),
     }
-    buffer = io.BytesIO()  # torch.save on a file hides why writing failed
-    torch.save(content, buffer)
-    body, path = buffer.getvalue(), Path(path).expanduser()
-    file = body + SEAL + hashlib.sha256(body).hexdigest().encode()
-    _content_of(file, path)  # what could not be read again replaces nothing
-    write_whole(path, file)
+    write_whole(path, _file_of(content, path))
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers and arrays as Python's and torch's, which alone may be read from a file."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+        return torch.tensor(value)
+    if type(value) in (dict, list, tuple):
+        kind, pairs = type(value), value.items() if isinstance(value, dict) else enumerate(value)
+        plain = {_plain(name): _plain(part) for name, part in pairs}
+        return plain if kind is dict else kind(plain.values())
+    return value
+
+
+def _file_of(content: dict, path: Path) -> bytes:
+    """What the file is to hold; what could not be read again replaces nothing."""
+    try:
+        buffer = io.BytesIO()  # torch.save on a file hides why writing failed
+        torch.save(content, buffer)
+        file = buffer.getvalue() + SEAL + hashlib.sha256(buffer.getvalue()).hexdigest().encode()
+        _content_of(file, path)
+    except Exception as error:  # pickle raises many types for what it cannot write
+        known = str | int | float | bool | bytes | None | Tensor
+        odd = [v for v in _leaves(content) if not isinstance(v, known)]
+        raise CheckpointError(
+            f"{path}: not written: expected numbers, texts and tensors in the model's options, "
+            f"the rows and the training state, got {described(odd[0]) if odd else error}"
+        ) from None
+    return file
+
+
+def _leaves(value: Any) -> list:
+    """All that lists, tuples and dicts hold, however deep."""
+    if isinstance(value, dict | list | tuple):
+        parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+        return [leaf for part in parts for leaf in _leaves(part)]
+    return [value]
 
 
 def load_checkpoint(path: str | Path) -> nn.Module:
@@ -82,13 +122,14 @@ def load_checkpoint(path: str | Path) -> nn.Module:
         model = MODELS[content["model"]](**content["options"])
         model.load_state_dict({k: v.float() for k, v in content["weights"].items()})
     except UNFIT as error:
-        raise CheckpointError(f"{path}: does not fit any model of the course: {error}") from error
+        why = " ".join(str(error).split())[:120]
+        raise CheckpointError(f"{path}: does not fit any model of the course: {why}") from error
     return model.eval()
 
 
 def read_checkpoint(path: str | Path) -> dict:
     """The content of a checkpoint, as `save_checkpoint` put it together."""
-    asked, packaged = Path(path).expanduser(), CHECKPOINTS / f"{path}.pt"
+    asked, packaged = user_path("path", path, "checkpoint"), CHECKPOINTS / f"{path}.pt"
     found = next((p for p in (asked, packaged) if p.is_file()), None)
     if found is None:
         names = sorted(file.stem for file in CHECKPOINTS.glob("*.pt"))
@@ -107,6 +148,10 @@ def _content_of(file: bytes, path: str | Path) -> dict:
     try:
         if seal and sum_of_body.decode() != hashlib.sha256(body).hexdigest():
             raise ValueError("wrong checksum")
+        if not seal:  # of an older version, or cut off
+            with zipfile.ZipFile(io.BytesIO(file)) as archive:
+                if archive.testzip() is not None:
+                    raise ValueError("wrong checksum")
         content = torch.load(io.BytesIO(file), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types for damaged or hostile files
         raise CheckpointError(

@@ -7,6 +7,7 @@ fused optimiser and a one-cycle schedule; a progress bar; evaluation; interrupti
 
 import copy
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,9 +19,10 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from course_utils.arguments import count, number
+from course_utils.arguments import count, described, function_of, number
 from course_utils.data import ImageData
 from course_utils.data import binarize as binarize_once
+from course_utils.files import file_to_write
 from course_utils.session import own_seed, pick_threads
 from course_utils.training.checkpoints import (
     UNFIT,
@@ -33,7 +35,9 @@ from course_utils.training.inputs import (
     data_fingerprint,
     device_of,
     loss_fingerprint,
+    model_fingerprint,
     rows_of_pixels,
+    rows_to_score,
     wants_shares,
 )
 from course_utils.training.steps import (
@@ -129,8 +133,12 @@ def fit(
     rows, loss = rows_of_pixels(data, wants_shares(model, binarize)), loss or default_loss
     how = (batch_size, learning_rate, binarize, precision, compiled)
     plan = Plan.of(model, rows, loss, epochs, *how)
+    if after_epoch is not None:
+        function_of("after_epoch", after_epoch, "model", "row")
     if checkpoint is not None:
         check_savable(model)
+        checkpoint = file_to_write("checkpoint", checkpoint)
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)  # fails now, or not at all
     run = _Run(model, plan, rows, loss)
     if resume is not None:
         run.go_back_to(resume)
@@ -151,20 +159,30 @@ def fit(
     return run.finish()
 
 
-@torch.no_grad()
 def evaluate(model: nn.Module, pixels: Tensor, loss: Loss = default_loss) -> dict[str, float]:
     """Mean loss over the rows of `pixels` (N, D), and mean ELBO, log-likelihood term and KL.
 
     A model with `elbo_terms` minimises -ELBO unless `loss` says otherwise: one pass gives all.
     Draws from a random stream of its own, the same one each time: the curves of two epochs differ
     by what was learned, not by luck, and evaluating does not change what training draws.
+
+    Raises:
+        ValueError: for pixels or a loss that `fit` would not take either.
     """
+    function_of("loss", loss, "model", "x")
+    return _scores(model, rows_to_score(model, pixels), loss)
+
+
+@torch.no_grad()
+def _scores(model: nn.Module, pixels: Tensor, loss: Loss) -> dict[str, float]:
+    """`evaluate`, of rows that have been looked at."""
+    dtype = next(model.parameters(), torch.zeros(())).dtype
 
     def means(scores_of: Callable[[Any, Tensor], dict[str, Tensor]]) -> dict[str, float]:
         totals: dict[str, float] = {}
         with own_seed(0):
             for part in pixels.split(EVALUATION_CHUNK):
-                x = as_input(part, dtype=next(model.parameters()).dtype)
+                x = as_input(part, dtype=dtype)
                 for name, score in scores_of(model, x).items():
                     totals[name] = totals.get(name, 0.0) + score.cpu().double().sum().item()
         return {name: total / len(pixels) for name, total in totals.items()}
@@ -238,8 +256,12 @@ class Plan:
     def of(cls, model: nn.Module, rows: tuple[Tensor, Tensor], loss: Loss, *asked: Any) -> "Plan":
         """The plan for a model, its data and loss; `asked` are the fields from `epochs` on."""
         device = device_of(model)
+        function_of("loss", loss, "model", "x")
+        if loss is default_loss and not callable(getattr(model, "loss", None)):
+            kind = type(model).__name__
+            raise ValueError(f"model: expected loss(x), or a loss for fit, got {kind} without")
         plan = cls(
-            f"{type(model).__name__} {getattr(model, 'options', '')}",
+            model_fingerprint(model),
             device.type,
             data_fingerprint(*rows),
             loss_fingerprint(loss),
@@ -253,7 +275,8 @@ class Plan:
 
     def __post_init__(self):
         checked = {name: count(name, getattr(self, name)) for name in ("epochs", "batch_size")}
-        rate = number("learning_rate", self.learning_rate, "more than 0", lambda v: v > 0)
+        rate = self.learning_rate
+        rate = number("learning_rate", rate, "more than 0", lambda v: 0 < v < math.inf)
         for name, value in {**checked, "learning_rate": rate}.items():
             object.__setattr__(self, name, value)  # frozen: numbers of any library become Python's
         if self.binarize not in BINARIZE:
@@ -320,6 +343,9 @@ class _Run:
 
     def go_back_to(self, point: History | str | Path) -> None:
         """Put model, optimiser and random state back to the end of an epoch of an earlier run."""
+        if not isinstance(point, History | str | os.PathLike):
+            came = described(point)
+            raise ValueError(f"resume: expected a History or a checkpoint's path, got {came}")
         if isinstance(point, History):
             weights, state, rows = point.weights, point.training_state, point.rows
         else:
@@ -331,6 +357,8 @@ class _Run:
             )
         try:
             changes = self.plan.changes(state)
+            if len(rows) != state["epoch"]:
+                raise ValueError(f"expected {state['epoch']} rows, got {len(rows)}")
             if not changes:
                 state = copy.deepcopy(state)
                 self.model.load_state_dict(weights)
@@ -338,7 +366,8 @@ class _Run:
                 self.generator.set_rng_state(state["random"])
                 self.rows, self.threads = list(rows), state["threads"]
         except UNFIT as error:
-            raise CheckpointError(f"resume: the training state does not fit: {error}") from error
+            why = " ".join(str(error).split())[:200]
+            raise CheckpointError(f"resume: the training state does not fit: {why}") from error
         if changes:
             raise CheckpointError(f"resume: the run to continue was planned with {changes}")
         self.kept = self.snapshot()
@@ -358,7 +387,7 @@ class _Run:
         self.stop_unless_finite(self.steps.epoch(self.plan.rates(epoch), bar))
         row = {"epoch": epoch, "seconds": 0.0}
         for name, pixels in self.scored.items():
-            scores = evaluate(self.model, pixels, self.loss)
+            scores = _scores(self.model, pixels, self.loss)
             row |= {f"{name}_{k}": value for k, value in scores.items()}
         row["seconds"] = time.perf_counter() - self.start
         self.stop_unless_finite(row["train_loss"] + row["test_loss"])

@@ -42,6 +42,9 @@ def losses_of(loss: Loss, model: nn.Module, x: Tensor) -> Tensor:
         raise ValueError(
             f"loss: expected a tensor ({len(x)},), one value for each row, got {described(losses)}"
         )
+    if not losses.is_floating_point() or (torch.is_grad_enabled() and not losses.requires_grad):
+        got = f"{losses.dtype}, which has no gradient"
+        raise ValueError(f"loss: expected floating-point numbers to be minimised, got {got}")
     if losses.shape != x.shape[:1]:
         raise ValueError(
             f"loss: expected one value for each row, ({len(x)},), got {tuple(losses.shape)}"

@@ -4,7 +4,7 @@ import html
 import os
 from pathlib import Path
 
-from course_utils.files import user_path
+from course_utils.files import quoted, user_path
 
 # As wide as the output, and of the shape that the page is drawn for.
 LOOK = "width: 100%; max-width: 1200px; aspect-ratio: 16 / 9; border: 1px solid #8a8a8a"
@@ -36,5 +36,12 @@ def framed(path: str | os.PathLike) -> Framed:
         path: what `export_html` returned.
     Raises:
         FileNotFoundError: when there is no such file.
+        ValueError: for what is no path, or no page.
     """
-    return Framed(user_path("path", path))
+    place = user_path("path", path, "file")
+    if place.is_dir():
+        raise ValueError(f"path: expected a file's path, got the folder {quoted(place)}")
+    try:
+        return Framed(place)
+    except UnicodeDecodeError:
+        raise ValueError(f"path: expected a page of export_html, got {quoted(place)}") from None

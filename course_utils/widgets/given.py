@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Set
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from course_utils.arguments import described
-from course_utils.data import ImageData
+from course_utils.data import ImageData, as_tensor
 
 
 def images_and_labels(images: Any, labels: Any) -> tuple[Tensor | None, list[str] | None]:
@@ -39,16 +38,13 @@ def images_and_labels(images: Any, labels: Any) -> tuple[Tensor | None, list[str
 
 
 def _pixels(images: Any) -> Tensor:
-    if isinstance(images, np.ndarray):
-        with suppress(TypeError):  # text, objects, and numbers that torch does not have
-            # A copy where torch wants another order of bytes or of rows.
-            images = torch.from_numpy(images.astype(images.dtype.newbyteorder("="), order="C"))
-    if not isinstance(images, Tensor):
-        got = f"one of {images.dtype}" if isinstance(images, np.ndarray) else brief(images)
+    given, images = images, as_tensor(images)
+    if images is None:
+        got = f"one of {given.dtype}" if type(given) is np.ndarray else brief(given)
         raise ValueError(f"images: expected a tensor or an array of numbers, got {got}")
     if images.layout != torch.strided or images.is_meta:
         raise ValueError(f"images: expected all pixels, got {images.layout} on {images.device}")
-    images = images.detach().cpu()
+    images = images.cpu()
     if images.dtype != torch.uint8 and not images.is_floating_point():
         raise ValueError(f"images: expected uint8 or floating-point images, got {images.dtype}")
     shape = tuple(images.shape)
@@ -93,12 +89,16 @@ def names(labels: Any) -> list[str]:
     Raises:
         ValueError: for anything else, and for a label that is itself a list or an array.
     """
-    listed = labels.tolist() if hasattr(labels, "tolist") else labels
+    listed = labels
     try:
+        if isinstance(labels, bytes | bytearray):  # a letter for each image, as of a text
+            listed = labels.decode(errors="replace")
+        elif hasattr(labels, "tolist"):
+            listed = labels.tolist()
         if isinstance(listed, Mapping | Set):
             raise TypeError("no order")
         listed = list(listed)
-    except TypeError:
+    except (TypeError, RuntimeError):  # no order, or a tensor without values
         raise ValueError(
             f"labels: expected a list or an array, one label per image, got {brief(labels)}"
         ) from None

@@ -20,7 +20,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 
 from course_utils.arguments import described
 from course_utils.data import ImageData, as_float
-from course_utils.files import quoted, user_path, write_whole
+from course_utils.files import file_to_write, write_whole
 from course_utils.session import PALETTE
 from course_utils.widgets.given import classes, images_and_labels
 from course_utils.widgets.interface import CODED, SHARED
@@ -272,11 +272,7 @@ def export_html(
             the page would have more than 2 MB.
         OSError: when the file cannot be written; an older file of that name is then untouched.
     """
-    if not isinstance(path, str | os.PathLike):
-        raise ValueError(f"path: expected the name of a file, got {described(path)}")
-    path = user_path("path", path)
-    if path.is_dir():
-        raise ValueError(f"path: expected the name of a file, got the folder {quoted(path)}")
+    path = file_to_write("path", path)
     if not isinstance(title, str):
         raise ValueError(f"title: expected text, got {described(title)}")
     if not path.parent.is_dir():

@@ -26,12 +26,12 @@ STYLE = f"""<style>
 
 def _pixels(image: Any) -> np.ndarray:
     """Ink (H, W) or colours (H, W, 3 or 4), uint8 or 0 to 1, to uint8 as a screen shows it."""
-    if isinstance(image, Tensor):
-        image = image.detach().cpu()
-        image = image.float() if image.is_floating_point() else image  # NumPy has no bfloat16
     try:
+        if isinstance(image, Tensor):
+            image = image.detach().float() if image.is_floating_point() else image.detach()
+            image = image.cpu()  # in a type that NumPy has
         array = np.asarray(image)
-    except (TypeError, ValueError):  # rows of unequal length, for one
+    except (TypeError, ValueError, RuntimeError):  # rows of unequal length, no values, ...
         array = np.array(None)
     if array.size == 0 or not (array.ndim == 2 or array.shape[2:] in [(3,), (4,)]):
         got = array.shape or brief(image)

@@ -124,12 +124,17 @@ class LatentPlane(Explorer):
         return fig, ax
 
 
+def _as_text(name: str) -> str:
+    """A name as Matplotlib's legend shows it: it would read a formula, and leave out `_hidden`."""
+    return f"{' ' * name.startswith('_')}{name}".replace("$", r"\$")
+
+
 def _explain(ax: Axes, kinds: list[str], colours: list[int], title: str) -> None:
     """A legend of these classes; none where there are too many to tell apart."""
     ax.get_legend().remove()
     if len(kinds) > IN_LEGEND:
         return
     dots = [ax.collections[colour] for colour in colours]  # the map has one of each colour
-    names = [shorten(kind, 20, placeholder="…") for kind in kinds]
+    names = [_as_text(shorten(kind, 20, placeholder="…")) for kind in kinds]
     beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "markerscale": 4}
     ax.legend(dots, names, title=title, **beside)

@@ -1,11 +1,17 @@
 """The model that a widget explores: what is asked of it, and what holds where it says nothing."""
 
+import inspect
 import math
+import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import islice
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +19,9 @@ from course_utils.arguments import count
 from course_utils.data import as_float
 from course_utils.widgets.given import brief, came
 
+LOOKED_AT = 1_000  # parts of a model, at most, in the search for its modules
+LIBRARIES = {"torch", "numpy", "course_utils", *sys.stdlib_module_names}  # classes hold none
+_HOLDS_NONE = (str, bytes, int, float, complex, type(None), Tensor, np.ndarray, type, ModuleType)
 _ONE_AT_A_TIME = threading.RLock()  # a kernel may answer widgets in a second thread
 
 
@@ -59,18 +68,12 @@ class Subject:
         self.outputs_logits = bool(getattr(model, "outputs_logits", False))
         # Where the model computes, so that codes and images can follow it there. One without
         # weights that can be found computes as its reader does: in the default type.
-        found = (t for m in self._modules() for t in [*m.parameters(), *m.buffers()])
+        found = (t for m in modules_in(model) for t in [*m.parameters(), *m.buffers()])
         self._like = next((t for t in found if t.is_floating_point()), torch.zeros(()))
         middle = torch.zeros(1, self.latent_dim, dtype=torch.float32, device="cpu")
         self.pixels = self.decode(middle).shape[1]
         if math.isqrt(self.pixels) ** 2 != self.pixels:
             raise ValueError(f"model: expected square images, got {self.pixels} pixels")
-
-    def _modules(self) -> list[nn.Module]:
-        """The model, or what it holds where it is no module itself: modules, or methods of one."""
-        held = [self.model, *getattr(self.model, "__dict__", {}).values()]
-        owners = [getattr(part, "__self__", None) for part in held]
-        return [part for part in held + owners if isinstance(part, nn.Module)]
 
     @contextmanager
     def _at_rest(self) -> Iterator[None]:
@@ -79,7 +82,8 @@ class Subject:
         Modes are set one by one, because a model's own `train` and `eval` may do more than that.
         """
         with _ONE_AT_A_TIME, torch.no_grad():
-            modes = {part: part.training for whole in self._modules() for part in whole.modules()}
+            found = modules_in(self.model)  # again: it may have got others since
+            modes = {part: part.training for whole in found for part in whole.modules()}
             try:
                 for part in modes:
                     part.training = False
@@ -145,6 +149,56 @@ class Subject:
         if not isinstance(said, Tensor) or said.shape != shape:
             raise ValueError(f"model: expected {method}(x) of shape {shape}, got {came(said)}")
         return _finite(said, f"{method}(x)")
+
+
+def modules_in(model: Any) -> list[nn.Module]:
+    """The modules that a model is, holds or calls, the nearest first.
+
+    They may stand in lists, in other objects, behind methods, or on the page, where a function
+    of the model reads them.
+    """
+    found, seen, rest = [], set(), [model]
+    for part in rest:  # which grows meanwhile
+        if id(part) in seen or isinstance(part, _HOLDS_NONE) or len(seen) > LOOKED_AT:
+            continue
+        seen.add(id(part))
+        if isinstance(part, nn.Module):
+            found.append(part)
+        rest += _held_by(part)
+    return found
+
+
+def _held_by(part: Any) -> list:
+    """What may be or hold a module in a part of a model."""
+    if isinstance(part, Mapping):
+        return list(islice(part.values(), LOOKED_AT))
+    if isinstance(part, list | tuple | set | frozenset):
+        return list(islice(part, LOOKED_AT))
+    if isinstance(part, MethodType):
+        return [part.__self__, part.__func__]
+    if isinstance(part, partial):
+        return [part.func, *part.args, *part.keywords.values()]
+    if isinstance(part, FunctionType):
+        with suppress(ValueError):  # one of its names stands for nothing yet
+            read = inspect.getclosurevars(part)
+            functions = FunctionType | BuiltinFunctionType
+            page = [v for v in read.globals.values() if not isinstance(v, functions)]
+            return [*read.nonlocals.values(), *page, *(part.__defaults__ or ())]
+        return []
+    own = [
+        kind for kind in type(part).__mro__ if kind.__module__.partition(".")[0] not in LIBRARIES
+    ]
+    slots = [getattr(part, name, None) for kind in own for name in _slots(kind)]
+    return [
+        *getattr(part, "__dict__", {}).values(),
+        *slots,
+        *(value for kind in own for value in vars(kind).values()),
+    ]
+
+
+def _slots(kind: type) -> tuple:
+    slots = vars(kind).get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
 
 
 def _finite(numbers: Tensor, what: str) -> Tensor:

@@ -218,6 +218,32 @@ def test_a_proxy_that_is_set_later_is_used(variable, refusing, small, monkeypatc
         assert proxy.requested == list(small)
 
 
+@pytest.mark.parametrize("written", ['"{}"', "'{}'", " {} "])
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY", "all_proxy"])
+def test_a_proxy_for_all_and_one_in_quotes_are_used(
+    variable, written, refusing, small, monkeypatch
+):
+    with Mirror(small) as proxy:
+        monkeypatch.setenv(variable, written.format(proxy.url))
+        assert_is_mnist(load_digits("mnist"))
+        assert proxy.requested == list(small)
+
+
+def test_a_proxy_of_its_own_goes_before_one_for_all(small, monkeypatch, refusing):
+    with Mirror(small) as proxy:
+        monkeypatch.setenv("ALL_PROXY", refusing)
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        assert_is_mnist(load_digits("mnist"))
+
+
+def test_a_proxy_that_urllib_cannot_speak_to_is_not_for_all(small, monkeypatch):
+    """As before there was one for all: the mirror may be reached without it."""
+    with Mirror(small) as mirror:
+        use_mirrors(monkeypatch, mirror.url)
+        monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+        assert_is_mnist(load_digits("mnist"))
+
+
 def test_a_proxy_that_is_removed_is_used_no_more(refusing, small, monkeypatch):
     with Mirror(small) as mirror:
         use_mirrors(monkeypatch, mirror.url)

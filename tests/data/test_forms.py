@@ -70,6 +70,8 @@ FORMS = {
     "capitals": lambda raw: {name.upper(): content for name, content in raw.items()},
     "Keras": lambda raw: {"mnist.npz": npz(raw)},
     "Keras, again": lambda raw: {"mnist (1).npz": npz(raw)},
+    "a channel": lambda raw: {"mnist.npz": npz(raw, x_test=arrays(raw)["x_test"][..., None])},
+    "a column": lambda raw: {"mnist.npz": npz(raw, y_test=arrays(raw)["y_test"][:, None])},
     "int64 labels": lambda raw: {
         "mnist.npz": npz(raw, y_train=arrays(raw)["y_train"].astype(np.int64))
     },
@@ -91,7 +93,10 @@ def test_every_form_is_read_and_left_alone(form, raw, tmp_path, capsys):
     assert listing(user) == before
 
 
-@pytest.mark.parametrize("folder", ["MNIST/raw", "mnist/raw", "raw", "MNIST", "mnist", "."])
+@pytest.mark.parametrize(
+    "folder",
+    ["MNIST/raw", "mnist/raw", "raw", "MNIST", "mnist", ".", "MNIST/MNIST/raw", "mnist/MNIST"],
+)
 def test_every_folder(folder, raw, tmp_path):
     put(tmp_path / "user" / folder, raw)
     assert_is_mnist(load_digits("mnist", root=tmp_path / "user"))

@@ -34,7 +34,34 @@ def test_a_long_message_is_cut():
     def answer(log_p, D):
         raise ValueError("tensor " * 10_000)
 
-    assert len(hint_for("bits_per_dimension", answer)) < 500
+    assert len(hint_for("bits_per_dimension", answer)) <= 300
+
+
+def test_a_long_line_is_cut(tmp_path):
+    long = " + ".join(["log_p"] * 200)
+    source = f"def f(log_p, D):\n    return {long} + 'text'\n"
+    hint = hint_for("bits_per_dimension", in_a_file(tmp_path / "cell.py", source))
+    assert "in line 2, `return log_p + log_p + " in hint and " ...`" in hint
+    assert len(hint) <= 300
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda x: x.to_sparse(), None),
+        (lambda x: x.to("meta"), "Expected a number or a tensor, got one on meta."),
+        (lambda x: x.cfloat(), "Expected a number or a tensor, got complex numbers."),
+    ],
+    ids=["sparse", "without values", "complex"],
+)
+def test_tensors_of_other_kinds(change, said):
+    def answer(log_p, D):
+        return change(torch.as_tensor(8 - log_p / D / np.log(2)))
+
+    if said is None:
+        check("bits_per_dimension", answer)
+    else:
+        assert hint_for("bits_per_dimension", answer) == said
 
 
 STUBS = {
@@ -192,3 +219,11 @@ def test_a_notebook_shows_a_line_of_praise_or_a_box(capsys):
     top, *hint, bottom = CheckFailed("a hint " * 30)._render_traceback_()
     assert "Not yet" in top and len(hint) > 1 and all(len(line) < 90 for line in (*hint, bottom))
     assert all(line.startswith("│ ") for line in hint)
+
+
+@pytest.mark.parametrize("name", ["nothing", "bit_per_dimension", ["kl"], None, lambda: 1])
+def test_a_name_that_is_none_is_answered_in_one_line(name):
+    with pytest.raises(KeyError, match="no exercise .*; there are ") as error:
+        check(name, 1)
+    assert len(str(error.value)) <= 300
+    assert name != "bit_per_dimension" or "bits_per_dimension" in str(error.value)

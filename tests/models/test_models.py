@@ -22,7 +22,18 @@ from torch.distributions import (
     kl_divergence,
 )
 
-from course_utils.models import LIKELIHOODS, MODELS, VAE, Autoencoder, ConvVAE, LinearVAE
+from course_utils.models import (
+    LIKELIHOODS,
+    MODELS,
+    VAE,
+    Autoencoder,
+    Classifier,
+    ConvVAE,
+    LinearVAE,
+    adversarial,
+    fooling_images,
+    train_classifier,
+)
 
 BUILDERS = {
     "bernoulli": lambda: VAE(2, 5, data_dim=7),
@@ -339,3 +350,48 @@ def test_a_rotated_decoder_costs_exactly_what_a_diagonal_q_cannot_follow():
     assert gap > 1e-3
     found = marginal(model).logpdf(x.numpy()) - model.elbo(x).detach().numpy()
     np.testing.assert_allclose(found, gap, atol=1e-8)
+
+
+# --- numbers of any library ---
+
+
+@pytest.mark.parametrize("kind", [int, np.int64, torch.tensor, float])
+def test_a_number_of_samples_may_be_of_any_library(kind):
+    assert VAE(2, 4, data_dim=9).sample(kind(3)).shape == (3, 9)
+
+
+@pytest.mark.parametrize("n", [2.5, -1, "3", None, True])
+def test_what_is_no_number_of_samples_is_named(n):
+    with pytest.raises(ValueError, match="^n: expected "):
+        VAE(2, 4, data_dim=9).sample(n)
+
+
+def test_classifiers_take_numbers_of_any_library():
+    x, y, ends = torch.rand(20, 9), torch.arange(20) % 3, []
+    for kind in (lambda v: v, np.float64, torch.tensor):
+        torch.manual_seed(0)
+        model = Classifier(4, 9, 3)
+        train_classifier(model, x, y, kind(2), kind(5), kind(1e-3))
+        attacked = adversarial(model, x, y, kind(0.1))
+        climbed = fooling_images(model, x, y, kind(0.9), kind(0.05), kind(3))
+        ends.append(torch.cat([attacked, climbed]))
+    torch.testing.assert_close(ends[1], ends[0])
+    torch.testing.assert_close(ends[2], ends[0])
+
+
+@pytest.mark.parametrize(
+    ("work", "name", "value"),
+    [
+        (train_classifier, "epochs", 1.5),
+        (train_classifier, "batch_size", 0),
+        (train_classifier, "learning_rate", -1.0),
+        (train_classifier, "learning_rate", "fast"),
+        (fooling_images, "max_steps", 2.5),
+        (fooling_images, "step", None),
+        (fooling_images, "confidence", 1.0),
+    ],
+)
+def test_what_is_no_such_number_is_named(work, name, value):
+    x, y = torch.rand(2, 9), torch.zeros(2).long()
+    with pytest.raises(ValueError, match=f"^{name}: expected .*, got "):
+        work(Classifier(4, 9, 3), x, y, **{name: value})

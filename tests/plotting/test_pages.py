@@ -63,3 +63,12 @@ def test_show_titled_gives_each_image_its_title():
     assert axes.shape == (2, 3)
     assert [ax.get_title() for ax in axes.flat[:5]] == list("abcde")
     assert not axes.flat[5].get_visible()
+
+
+@pytest.mark.parametrize("columns", [np.int64(2), torch.tensor(2), 2.0])
+def test_numbers_of_columns_may_be_of_any_library(columns):
+    tiles = images(4, side=4)
+    np.testing.assert_array_equal(plotting.mosaic(tiles, columns), plotting.mosaic(tiles, 2))
+    for wrong in (0, 2.5, None):
+        with pytest.raises(ValueError, match="^columns: expected "):
+            plotting.mosaic(tiles, wrong)

@@ -158,6 +158,17 @@ def test_a_half_made_environment_heals(set_up, tmp_path, monkeypatch):
     assert not (venv / "kept").exists()
 
 
+def test_a_damaged_stamp_is_none(set_up, tmp_path, monkeypatch):
+    monkeypatch.setattr(set_up, "moved", lambda: False)
+    (tmp_path / ".venv").mkdir()
+    ready = Path(set_up.READY)
+    for content in (b"", b"\xff\xfe\0", bytes(60), set_up.stamp().encode()[:-9]):
+        ready.write_bytes(content)
+        assert not set_up.ready(set_up.NEEDED)
+    ready.write_text(set_up.stamp())
+    assert set_up.ready(set_up.NEEDED)
+
+
 def test_a_folder_that_is_no_environment_is_left_alone(set_up, tmp_path):
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "thesis.tex").touch()

@@ -34,6 +34,7 @@ for name, text, *words in [
     ("a list", b"[]", "no notebook"),
     ("null", b"null", "no notebook"),
     ("other JSON", b'{"cells": []}', "no notebook"),
+    ("a long number", b'{"nbformat": ' + b"4" * 5_000 + b"}", "not JSON", "5000 digits"),
     ("no cells", b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}}', "no list of cells"),
 ]:
     FAULTS[name] = text, words
@@ -124,6 +125,30 @@ def _(raw):
 @faulty("no outputs", "cell 7", "outputs")
 def _(raw):
     del raw["cells"][7]["outputs"]
+
+
+@faulty("a format in words", "format 4.'5', expected 4.5")
+def _(raw):
+    raw["nbformat_minor"] = "5"
+
+
+@faulty("half a character", "half a character, '\\ud800'")
+def _(raw):
+    raw["cells"][2]["source"] = "\ud800"
+
+
+def grading(**changes):
+    return lambda raw: raw["cells"][8]["metadata"]["nbgrader"].update(changes)
+
+
+faulty("a list for a name", "cell 8: nbgrader's grade_id", "['a']")(grading(grade_id=["a"]))
+for points in ("3", -1, float("nan"), [1]):
+    faulty(f"points {points!r}", "cell 8: nbgrader's points", "0 or more")(grading(points=points))
+for metadata in (None, ["x"], "x"):
+
+    @faulty(f"metadata {metadata!r}", "cell 8: nbgrader's metadata", "object")
+    def _(raw, metadata=metadata):
+        raw["cells"][8]["metadata"]["nbgrader"] = metadata
 
 
 @faulty("no metadata", "metadata")

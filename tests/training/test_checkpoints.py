@@ -6,6 +6,7 @@ import os
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from helpers.runs import (
@@ -307,3 +308,77 @@ def test_a_class_of_the_same_name_is_told_apart(tmp_path):
 
     with pytest.raises(ValueError, match=r"got VAE of .*test_checkpoints$"):
         save_checkpoint(tmp_path / "model.pt", VAE(2, 4, data_dim=DIM))
+
+
+def test_a_file_without_its_seal_is_looked_through_as_well(tmp_path):
+    """As an older version wrote it, or where the end was cut off."""
+    path = tmp_path / "model.pt"
+    save_checkpoint(path, small_vae())
+    body, _, _ = path.read_bytes().rpartition(checkpoints.SEAL)
+    path.write_bytes(body)
+    assert_same(load_checkpoint(path).state_dict(), small_vae().state_dict())
+    weight = small_vae().state_dict()["encoder.0.weight"].numpy().tobytes()
+    damaged = bytearray(body)
+    damaged[body.index(weight) + 3] ^= 64
+    path.write_bytes(damaged)
+    with pytest.raises(CheckpointError, match=r"model.pt: damaged"):
+        load_checkpoint(path)
+
+
+# --- what is noted along the way ---
+
+
+def test_numbers_of_numpy_in_a_history_can_be_loaded(tmp_path):
+    def note(model, row):
+        row |= {"share": np.float64(0.5), "count": np.int64(3), "codes": np.ones((2, 2))}
+
+    history = run(small_vae(), checkpoint=tmp_path / "run.pt", after_epoch=note)
+    save_checkpoint(tmp_path / "end.pt", small_vae(), history)
+    first = torch.load(tmp_path / "end.pt")["rows"][0]
+    assert (type(first["share"]), type(first["count"])) == (float, int)
+    assert first["codes"].tolist() == [[1, 1], [1, 1]]
+    assert len(torch.load(tmp_path / "run.pt")["rows"]) == 3
+    assert isinstance(history.rows[0]["share"], np.float64)  # the reader's own stays as it is
+
+
+ODD = ["object", "function", "path", "complex", "set"]
+
+
+@pytest.mark.parametrize("odd", [object(), lambda: 0, Path("a"), 3 + 0j, {1}], ids=ODD)
+def test_what_could_not_be_read_again_is_named(odd, tmp_path):
+    path = tmp_path / "run.pt"
+    save_checkpoint(path, small_vae())
+    before = path.read_bytes()
+    history = run(small_vae())
+    history.rows[-1]["odd"] = odd
+    try:
+        save_checkpoint(path, small_vae(), history)
+    except CheckpointError as error:
+        assert "run.pt: not written: expected numbers, texts and tensors in" in str(error)
+        assert repr(odd)[:20] in str(error) and len(str(error).replace(str(path), "")) <= 300
+        assert path.read_bytes() == before
+    else:  # torch reads it
+        assert torch.load(path)["rows"][-1]["odd"] == odd
+
+
+@pytest.mark.parametrize("path", [None, 3, b"x.pt", "nul\0", "", True, ["x.pt"]], ids=repr)
+def test_what_is_no_path_is_named(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="path: expected a file's path, got "):
+        save_checkpoint(path, small_vae())
+    with pytest.raises((ValueError, FileNotFoundError), match="path: expected|a folder, no check"):
+        load_checkpoint(path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_home_of_a_stranger_is_a_folder_like_others(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no such checkpoint"):
+        load_checkpoint("~nobody-of-that-name/model.pt")
+
+
+def test_what_is_no_history_is_named(tmp_path):
+    for history in ({"rows": []}, "run", [1]):
+        with pytest.raises(ValueError, match="^history: expected what fit returns, got "):
+            save_checkpoint(tmp_path / "model.pt", small_vae(), history)
+    assert os.listdir(tmp_path) == []

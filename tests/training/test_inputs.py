@@ -28,6 +28,18 @@ BAD_DATA = {
     "standardised": ((SHARES, SHARES - 0.5), "test pixels from 0 to 1 for Bernoulli"),
     "NaN": ((SHARES, SHARES.clone().fill_(torch.nan)), "finite pixels, got NaN or infinity in t"),
     "infinity": ((SHARES / 0, SHARES), "finite pixels, got NaN or infinity in train row 0"),
+    "a loader": (torch.utils.data.DataLoader(BYTES), "pair (train, test), got <torch.utils.data"),
+    "labels for test images": ((BYTES, BYTES[:, 0].long()), "test pixels as uint8 or floating"),
+    "ones for ink": (
+        ((BYTES > 99).byte(), BYTES),
+        "train pixels of uint8 from 0 to 255, got 0 an",
+    ),
+    "complex": ((SHARES.cfloat(), SHARES), "floating-point numbers, got torch.complex64"),
+    "sparse": ((SHARES, SHARES.to_sparse()), "all test pixels, got torch.sparse_coo on cpu"),
+    "without data": ((SHARES.to("meta"), SHARES), "all train pixels, got torch.strided on meta"),
+    "objects": ((SHARES.numpy().astype(object), SHARES), "tensor, got object in an ndarray"),
+    "a masked array": ((np.ma.masked_array(SHARES.numpy()), SHARES), "tensor, got MaskedArray"),
+    "a network": (small_vae(), "pair (train, test), got VAE( (encoder): Sequential("),
     "thousands of images": (list(BYTES.expand(2_000, 40, DIM)), "pair (train, test), got list of"),
 }
 
@@ -110,7 +122,7 @@ def test_a_model_that_forgets_its_options_replaces_no_good_file(tmp_path):
     run(model, checkpoint=path)
     before = path.read_bytes()
     model.options["latent_dim"] = object()  # nothing that may be read from a file
-    with pytest.raises(CheckpointError, match=r"run.pt: damaged, or no checkpoint"):
+    with pytest.raises(CheckpointError, match=r"run.pt: not written: expected numbers"):
         run(model, checkpoint=path)
     assert path.read_bytes() == before
 
@@ -195,3 +207,250 @@ def test_image_data_and_its_rows_have_one_fingerprint():
 def test_evaluate_says_what_it_expected_of_a_loss():
     with pytest.raises(ValueError, match=r"loss: expected a tensor \(30,\)"):
         evaluate(small_vae(), grey_rows()[1], lambda m, x: None)
+
+
+def resumed_with(first, second):
+    """Scores of a run that was stopped with one loss, and goes on with another."""
+    model = small_vae()
+    torch.manual_seed(3)
+
+    def stop(model, row):
+        raise KeyboardInterrupt
+
+    history = run(model, loss=first, after_epoch=stop)
+    return scores_of(run(small_vae(seed=77), loss=second, resume=history))
+
+
+BETA = 1.0
+
+
+def weighted(model, x):
+    return -model.elbo(x, BETA)
+
+
+def through_a_helper(model, x):
+    return weighted(model, x)
+
+
+def by_keyword(beta):
+    def loss(model, x, *, beta=beta):
+        return -model.elbo(x, beta)
+
+    return loss
+
+
+def with_helper(helper):
+    return lambda model, x: helper(model, x)
+
+
+def within(beta):
+    return lambda model, x: torch.stack([-model.elbo(x, float(beta)) for _ in range(1)])[0]
+
+
+@pytest.mark.parametrize("loss", [weighted, through_a_helper, with_helper(weighted)])
+def test_a_number_of_the_page_belongs_to_a_loss(loss, monkeypatch):
+    """As in notebook 06: `loss=lambda model, x: -model.elbo(x, BETA)`."""
+    before = loss_fingerprint(loss)
+    assert len(resumed_with(loss, loss)) == 3
+    monkeypatch.setitem(globals(), "BETA", 4.0)
+    assert loss_fingerprint(loss) != before
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [by_keyword(1.0), by_keyword(4.0)],
+        [within(np.float32(1)), within(np.float32(4))],
+        [with_helper(by_keyword(1.0)), with_helper(by_keyword(4.0))],
+        [lambda m, x: m.loss(x) * (1 in {1, 2}), lambda m, x: m.loss(x) * (1 in {1, 3})],
+    ],
+    ids=["keyword", "NumPy", "helper", "set"],
+)
+def test_losses_that_differ_in_what_they_hold_are_told_apart(losses):
+    with pytest.raises(CheckpointError, match="planned with loss"):
+        resumed_with(*losses)
+    assert len(resumed_with(losses[0], losses[0])) == 3
+
+
+def test_a_model_in_another_precision_or_frozen_now_is_refused():
+    frozen = small_vae()
+    frozen.encoder.requires_grad_(False)
+    for model, said in [
+        (small_vae().double(), r"torch\.float64\)"),
+        (frozen, r"frozen encoder\.0\.weight, encoder\.0\.bias.*\)"),
+    ]:
+        with pytest.raises(
+            CheckpointError, match=f"planned with model VAE .* .now VAE .* {said}$"
+        ):
+            run(model, resume=stopped())
+
+
+def test_a_history_that_lost_its_rows_is_refused():
+    history = stopped()
+    history.rows.clear()
+    with pytest.raises(CheckpointError, match="does not fit: expected 1 rows, got 0"):
+        run(small_vae(), resume=history)
+
+
+def test_a_model_of_the_reader_s_own_is_told_apart_by_its_weights():
+    def own(units):
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(DIM, units), nn.Linear(units, DIM))
+
+    def loss(model, x):
+        return (model(x) - x).square().sum(-1)
+
+    def stop(model, row):
+        raise KeyboardInterrupt
+
+    history = run(own(3), loss=loss, after_epoch=stop)
+    with pytest.raises(CheckpointError, match="does not fit: ") as error:
+        run(own(4), loss=loss, resume=history)
+    assert len(str(error.value)) <= 300 and "\n" not in str(error.value)
+    assert len(run(own(3), loss=loss, resume=history).rows) == 3
+
+
+def test_a_model_without_a_loss_is_named():
+    with pytest.raises(ValueError, match=r"^model: expected loss\(x\), or a loss .* got Linear w"):
+        run(nn.Linear(DIM, DIM))
+
+
+def test_what_a_loss_counts_itself_does_not_make_it_another():
+    """A warm-up in a closure has moved on when the run does."""
+    calls = 0
+
+    def warming_up(model, x):
+        nonlocal calls
+        calls += 1
+        return -model.elbo(x, min(1.0, calls / 9))
+
+    assert len(resumed_with(warming_up, warming_up)) == 3
+
+
+def test_a_loss_may_call_itself():
+    def loss(model, x, again=True):
+        return loss(model, x, False) if again else model.loss(x)
+
+    assert loss_fingerprint(loss) == loss_fingerprint(loss)
+
+
+@pytest.mark.parametrize("point", [5, True, b"run.pt", {"rows": []}, [1]], ids=repr)
+def test_what_no_run_can_go_on_from_is_named(point):
+    with pytest.raises(ValueError, match="^resume: expected a History or a checkpoint's path"):
+        run(small_vae(), resume=point)
+
+
+# --- pixels, losses and places of other kinds ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.numpy()[::-1].copy()[::-1],
+        lambda t: (t / 255).numpy().astype(">f4"),
+        lambda t: (t / 255).requires_grad_(),
+        lambda t: (t / 255).bfloat16(),
+        lambda t: (t / 255).half(),
+        lambda t: nn.Parameter(t / 255),
+        lambda t: np.require(t.numpy(), requirements="F"),
+    ],
+    ids=["reversed", "another order of bytes", "gradient", "bfloat16", "half", "parameter", "F"],
+)
+def test_pixels_of_other_kinds_train(change):
+    plain, other = small_vae(), small_vae()
+    histories = []
+    for model, kind in ((plain, lambda t: t), (other, change)):
+        torch.manual_seed(3)
+        pair = tuple(map(kind, grey_rows()))
+        histories.append(fit(model, pair, **{**PLAN, "binarize": "none"}))
+    expected, found = (h.column("test_loss") for h in histories)
+    assert found == pytest.approx(expected, abs=0.05)
+
+
+def test_an_array_that_may_not_be_written_is_read_quietly():
+    pair = tuple(t.numpy().copy() for t in grey_rows())
+    for part in pair:
+        part.setflags(write=False)
+    fit(small_vae(), pair, 1, progress=False)  # torch would warn, and a warning is an error here
+
+
+def test_a_loss_of_another_kind_is_named():
+    for loss, said in [
+        ("elbo", "a function of (model, x), got 'elbo'"),
+        (lambda x: x, "a function of (model, x), got one of (x)"),
+        (lambda m, x: m.loss(x).detach(), "numbers to be minimised, got torch.float32, which has"),
+        (lambda m, x: torch.zeros(len(x)).long(), "numbers to be minimised, got torch.int64"),
+        (lambda m, x: m.loss(x).cfloat(), "numbers to be minimised, got torch.complex64"),
+        (lambda m, x: np.zeros(len(x)), "a tensor (20,), one value for each row, got ndarray of"),
+    ]:
+        model = small_vae()
+        with pytest.raises(ValueError) as error:
+            run(model, loss=loss)
+        assert str(error.value).startswith("loss: expected ") and said in str(error.value)
+        assert len(str(error.value)) <= 300
+        assert_same(model.state_dict(), small_vae().state_dict())
+
+
+@pytest.mark.parametrize(
+    ("what", "value", "said"),
+    [
+        ("checkpoint", 3, "a file's path, got 3"),
+        ("checkpoint", True, "a file's path, got True"),
+        ("checkpoint", "", "a file's path, got the folder"),
+        ("after_epoch", "print", r"a function of \(model, row\), got 'print'"),
+        ("after_epoch", lambda model: None, r"a function of \(model, row\), got one of \(model\)"),
+        ("learning_rate", float("inf"), "more than 0, got inf"),
+    ],
+)
+def test_what_would_fail_after_the_first_epoch_fails_before_it(what, value, said):
+    model = small_vae()
+    with pytest.raises(ValueError, match=f"^{what}: expected {said}"):
+        run(model, **{what: value})
+    assert_same(model.state_dict(), small_vae().state_dict())
+
+
+def test_a_checkpoint_below_a_file_fails_before_the_first_step(tmp_path):
+    (tmp_path / "file").touch()
+    model = small_vae()
+    with pytest.raises(OSError):
+        run(model, checkpoint=tmp_path / "file" / "run.pt")
+    assert_same(model.state_dict(), small_vae().state_dict())
+
+
+@pytest.mark.parametrize(
+    ("pixels", "said"),
+    [
+        (BYTES.long(), "pixels as uint8 or floating-point numbers, got torch.int64"),
+        (BYTES.float(), "pixels from 0 to 1 for Bernoulli variables, got "),
+        (SHARES / 0, "finite pixels, got NaN or infinity in scored row 0"),
+        (BYTES[:0], "not empty, got shape (0, 9)"),
+        (BYTES[0], "(N, D) or (N, H, W), not empty, got shape (9,)"),
+        (BYTES.tolist(), "images as a tensor, got list"),
+        ((BYTES, BYTES), "images as a tensor, got tuple"),
+        (None, "images as a tensor, got NoneType"),
+        ((BYTES > 99).byte(), "uint8 from 0 to 255, got 0 and 1 only"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_evaluate_takes_what_fit_takes(pixels, said):
+    with pytest.raises(ValueError) as error:
+        evaluate(small_vae(), pixels)
+    assert str(error.value).startswith("pixels: expected ") and said in str(error.value)
+    assert len(str(error.value)) <= 300
+
+
+def test_evaluate_says_what_it_expected_of_a_model():
+    for model in (None, VAE, "vae"):
+        with pytest.raises(ValueError, match="^model: expected a torch.nn.Module, got "):
+            evaluate(model, BYTES)
+    with pytest.raises(ValueError, match="^loss: expected a function"):
+        evaluate(small_vae(), BYTES, "elbo")
+
+
+def test_evaluate_scores_images_arrays_and_models_without_parameters():
+    expected = evaluate(small_vae(), BYTES)
+    for same in (BYTES.view(-1, 3, 3), BYTES.numpy(), BYTES.numpy()[::-1].copy()[::-1]):
+        assert evaluate(small_vae(), same) == expected
+    assert evaluate(small_vae().requires_grad_(False), BYTES) == expected
+    zero = evaluate(nn.Identity(), BYTES, lambda model, x: model(x - x).sum(-1))
+    assert zero == {"loss": 0.0}

@@ -258,8 +258,8 @@ def test_evaluation_does_not_disturb_training(monkeypatch):
     plain, watched = small_vae(), small_vae()
     torch.manual_seed(3)
     run(plain)
-    once = evaluate
-    monkeypatch.setattr(loop, "evaluate", lambda *args: once(*args) and once(*args))
+    once = loop._scores
+    monkeypatch.setattr(loop, "_scores", lambda *args: once(*args) and once(*args))
     torch.manual_seed(3)
     fit(watched, (grey_rows()[0], grey_rows(n_test=4)[1]), **PLAN)
     assert_same(plain.state_dict(), watched.state_dict())

@@ -31,3 +31,14 @@ def test_the_frame_stays_as_it_was_shown(tmp_path):
 def test_a_page_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError):
         framed(tmp_path / "page.html")
+
+
+def test_what_is_no_page_is_named(tmp_path):
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    for path, said in [
+        (None, "a file's path, got None"),
+        (tmp_path, "a file's path, got the folder "),
+        (tmp_path / "binary", "a page of export_html, got "),
+    ]:
+        with pytest.raises(ValueError, match=f"^path: expected {said}"):
+            framed(path)

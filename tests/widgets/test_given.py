@@ -1,5 +1,6 @@
 """Images and labels of any library: both explorers and the page take, or refuse, them alike."""
 
+from collections import deque
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -67,6 +68,7 @@ def test_images_of_any_library_are_taken_alike(kind, name, show):
 
 
 REFUSED = {
+    "masked": (np.ma.masked_array(GREY.numpy()), "an array of numbers, got MaskedArray of shape"),
     "a list": (list(images()), "a tensor or an array of numbers, got list of 30"),
     "text": ("digits", "a tensor or an array of numbers, got 'digits'"),
     "objects": (np.array([None] * 30), "a tensor or an array of numbers, got one of object"),
@@ -108,6 +110,8 @@ ALIKE = {
     "NumPy, text": labels().numpy().astype(str),
     "NumPy, bytes": labels().numpy().astype("S"),
     "tensors": list(labels()),
+    "one text, bytes": "".join(map(str, labels().tolist())).encode(),
+    "a deque": deque(labels().tolist()),
     "one text": "".join(map(str, labels().tolist())),
     "numbers and text": [n if n % 2 else str(n) for n in labels().tolist()],
 }
@@ -144,6 +148,8 @@ def test_labels_may_be_anything_that_has_a_name(kind, given, names, show):
         ([], "expected 30, one per image, got 0"),
         (3, "expected a list or an array, one label per image, got 3"),
         (torch.tensor(3), "expected a list or an array, .*"),
+        (labels().to("meta"), r"expected a list or an array, .* got Tensor of shape \(30,\)"),
+        (labels()[:, None], r"expected one number or name per image, got \[0\] in Tensor .*"),
         (set(range(30)), r"expected a list or an array, .* \(set\)"),
         (dict.fromkeys(range(30)), r"expected a list or an array, .* \(dict\)"),
         (
@@ -195,6 +201,13 @@ def test_words_are_coloured_by_class(words):
         of_class = [n for n, label in enumerate(given) if str(label) == name]
         assert places == pytest.approx(live.codes[of_class].numpy())
     assert len({colour for _, colour in dots.values()}) == len(words)
+
+
+def test_names_are_no_formulas_and_none_is_hidden():
+    _, ax = LatentPlane(MODEL, images(), ["$\\foo$", "_hidden", "5 $"] * 10).figure()
+    ax.figure.canvas.draw()
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == [r"\$\foo\$", r"5 \$", " _hidden"]
 
 
 def test_a_digit_has_the_same_colour_on_every_map():

@@ -254,6 +254,8 @@ def test_a_figure_is_closed_also_where_drawing_fails():
         ([[1.0], [1.0, 2.0]], r"expected \(H, W\) or \(H, W, 3\), got \[\[1.0\], \[1.0, 2.0\]\]"),
         (Figure().subplots(), r"expected \(H, W\) or \(H, W, 3\), got <Axes: >"),
         (torch.zeros(1, 28, 28), r"got \(1, 28, 28\)"),
+        (torch.zeros(2, 2, device="meta"), r"got Tensor of shape \(2, 2\)"),
+        (torch.zeros(2, 2).to_sparse(), r"got Tensor of shape \(2, 2\)"),
         (Image.new("L", (0, 3)), r"expected some pixels, got a Pillow image of size \(0, 3\)"),
     ],
 )

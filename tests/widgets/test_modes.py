@@ -1,8 +1,10 @@
 """Models in training mode: shown is the model in evaluation mode, and its mode is put back."""
 
 import threading
+from functools import partial
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from helpers.explorers import EXPLORERS, Stranger, assert_shows, images, labels, network
@@ -12,7 +14,7 @@ from torch import nn
 from course_utils.models import VAE
 from course_utils.widgets import LatentTraversal, export_html
 from course_utils.widgets.page import PAGE_TOLERANCE
-from course_utils.widgets.subject import Subject
+from course_utils.widgets.subject import Subject, modules_in
 
 
 def with_running_figures(model):
@@ -104,6 +106,91 @@ def test_a_model_may_hold_modules_or_borrow_methods(kind, model):
         live.move(z)
         assert live.image.value == first
         assert_is_still(model, before)
+
+
+NET = nn.Sequential(nn.Linear(3, 9), nn.Dropout(0.5), nn.Linear(9, 784)).double()
+
+
+class Holder:
+    """A model of the reader's own, in the default way: attributes in the instance."""
+
+    latent_dim = 3
+
+    def __init__(self, held, net):
+        self.held, self.net = held, net
+
+    def decode(self, z):
+        return self.net(self.held)(z)
+
+
+class OfClass:
+    latent_dim, net = 3, NET
+
+    def decode(self, z):
+        return self.net(z)
+
+
+class InSlots:
+    __slots__ = ("net",)
+    latent_dim = 3
+
+    def __init__(self):
+        self.net = NET
+
+    def decode(self, z):
+        return self.net(z)
+
+
+class WithMore(VAE):
+    """It is a module, and hides another from its own `eval`."""
+
+    def __init__(self):
+        super().__init__(3, 8)
+        self.more = [nn.Dropout(0.5)]
+
+    def decode(self, z):
+        return self.more[0](super().decode(z))
+
+
+def beside(net):
+    return SimpleNamespace(latent_dim=3, decode=lambda z: net(z))
+
+
+HELD = {
+    "in a list": lambda: Holder([NET], lambda held: held[0]),
+    "in a dict": lambda: Holder({"decoder": NET}, lambda held: held["decoder"]),
+    "in another object": lambda: Holder(SimpleNamespace(inner=(NET,)), lambda held: held.inner[0]),
+    "in a closure": lambda: beside(NET),
+    "on the page": lambda: SimpleNamespace(latent_dim=3, decode=lambda z: NET(z)),
+    "in a function of the page": lambda: Holder(None, lambda held: NET),
+    "as the method": lambda: SimpleNamespace(latent_dim=3, decode=NET),
+    "partial": lambda: SimpleNamespace(latent_dim=3, decode=partial(nn.Sequential.forward, NET)),
+    "in the class": OfClass,
+    "in slots": InSlots,
+    "in a module's list": WithMore,
+}
+
+
+@pytest.mark.parametrize("where", HELD)
+def test_a_model_may_hold_modules_anywhere(where):
+    """Its pictures are those of the evaluation mode, in the precision of its weights."""
+    NET.train()
+    live = LatentTraversal(HELD[where]())
+    z, first = live.z, live.image.value
+    for _ in range(3):
+        live.random()
+        live.move(z)
+        assert live.image.value == first
+    assert all(part.training for part in NET.modules())
+
+
+def test_the_search_for_modules_ends():
+    """Whatever a model holds: itself, large lists, all of a library."""
+    model = Stranger()
+    model.held = [model, [*range(1_000_000)], np, torch, {"again": model}]
+    model.held.append(model.held)
+    assert modules_in(model)[:1] == [model]
+    assert modules_in(SimpleNamespace(step=torch.nn.functional.relu)) == []
 
 
 @pytest.mark.slow

@@ -321,10 +321,10 @@ def test_codes_must_be_finite(tmp_path):
 @pytest.mark.parametrize(
     ("path", "title", "message"),
     [
-        (None, "t", "path: expected the name of a file, got None"),
-        (3, "t", "path: expected the name of a file, got 3"),
-        ("", "t", r'path: expected the name of a file, got the folder "\."'),
-        ("{folder}", "t", 'path: expected the name of a file, got the folder ".*"'),
+        (None, "t", "path: expected a file's path, got None"),
+        (3, "t", "path: expected a file's path, got 3"),
+        ("", "t", r'path: expected a file\'s path, got the folder "\."'),
+        ("{folder}", "t", 'path: expected a file\'s path, got the folder ".*"'),
         ("{folder}/page.html", None, "title: expected text, got None"),
         ("{folder}/page.html", 3, "title: expected text, got 3"),
     ],
