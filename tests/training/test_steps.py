@@ -185,7 +185,7 @@ def test_lower_precision_learns_as_well_within_the_spread_of_seeds(monkeypatch, 
     ends = {"highest": [], low: []}
     for seed, precision in itertools.product(range(3), ends):
         torch.manual_seed(seed)
-        model = VAE(10, 200)
+        model = VAE(5, 50)
         history = fit(model, data, 4, 100, binarize="dynamic", precision=precision, progress=False)
         ends[precision].append(history.column("test_elbo")[-1])
     spread = max(ends["highest"]) - min(ends["highest"])
