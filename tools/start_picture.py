@@ -18,8 +18,9 @@ from tools.notebook_files import NOTEBOOKS, read_notebook
 
 NOTEBOOK = NOTEBOOKS / "start_here.ipynb"
 PICTURE = NOTEBOOKS / "figures" / "start_here.png"
-PARTS = ("frames_show", "plane")  # the cells whose pictures stand side by side
-HEIGHT, GAP, COLOURS = 400, 24, 256
+PARTS = ("train", "plane")  # the cells whose pictures stand side by side
+HEIGHT, GAP = 400, 24
+GREYS, COLOURS = 32, 224  # of the palette: the drawings are grey, the dots coloured
 LANCZOS = Image.Resampling.LANCZOS
 
 
@@ -28,6 +29,15 @@ def stored_image(nb: NotebookNode, cell_id: str) -> Image.Image:
     (cell,) = [cell for cell in nb.cells if cell.id == cell_id]
     (png,) = [o["data"]["image/png"] for o in cell.outputs if "image/png" in o.get("data", {})]
     return Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+
+
+def palette(image: Image.Image) -> Image.Image:
+    """Even steps of grey, and the colours of an image."""
+    greys = [round(255 * step / (GREYS - 1)) for step in range(GREYS) for _ in "rgb"]
+    coloured = image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE).getpalette()
+    found = Image.new("P", (1, 1))
+    found.putpalette([*greys, *coloured[: 3 * COLOURS]])
+    return found
 
 
 def picture() -> bytes:
@@ -42,7 +52,7 @@ def picture() -> bytes:
         page.paste(image, (left, 0))
         left += image.width + GAP
     buffer = io.BytesIO()
-    page = page.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    page = page.quantize(palette=palette(images[-1]), dither=Image.Dither.NONE)
     page.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from course_utils.arguments import count
 from course_utils.plotting.pages import mosaic, show_page, tile_centres
 
-DIGIT_COLOURS = plt.get_cmap("tab10").colors  # ten classes need ten colours
+_TEN = plt.get_cmap("tab10").colors  # ten classes need ten colours
+DIGIT_COLOURS = (*_TEN[:7], "#000000", *_TEN[8:])  # its grey would be lost on grey drawings
 
 
 def latent_scatter(

@@ -35,13 +35,20 @@ STYLE = """
 class Prediction:
     """What `predict` shows: on a page with buttons, elsewhere as text."""
 
-    def __init__(self, question: str, choices: Sequence[str], answer: str, because: str):
+    def __init__(
+        self,
+        question: str,
+        choices: Sequence[str],
+        answer: str,
+        because: str,
+        label: str = "Predict first",
+    ):
         self.question, self.choices = question, list(choices)
-        self.answer, self.because = answer, because
+        self.answer, self.because, self.label = answer, because, label
 
     def __repr__(self) -> str:
         choices = "".join(f"\n  ( ) {choice}" for choice in self.choices)
-        return f"Predict first: {self.question}{choices}\nAnswer: {self.answer}. {self.because}"
+        return f"{self.label}: {self.question}{choices}\nAnswer: {self.answer}. {self.because}"
 
     def _repr_html_(self) -> str:
         name = "predict-" + hashlib.sha1(repr(self).encode()).hexdigest()[:10]
@@ -54,13 +61,19 @@ class Prediction:
         return (
             f'{STYLE}<div class="course-predict" role="radiogroup" '
             f'aria-label="{escape(self.question)}">\n'
-            f"<p><b>Predict first.</b> {escape(self.question)}</p>\n{buttons}"
+            f"<p><b>{escape(self.label)}.</b> {escape(self.question)}</p>\n{buttons}"
             f'<p class="because" aria-live="polite"><b>Answer: {escape(self.answer)}.</b> '
             f"{escape(self.because)}</p>\n</div>"
         )
 
 
-def predict(question: str, choices: Sequence[str], answer: str, because: str) -> None:
+def predict(
+    question: str,
+    choices: Sequence[str],
+    answer: str,
+    because: str,
+    label: str = "Predict first",
+) -> None:
     """Ask for a guess, and show the answer with its reason once there is one.
 
         predict("Is this ELBO above log p(x), or below it?", ["above", "below"],
@@ -75,10 +88,11 @@ def predict(question: str, choices: Sequence[str], answer: str, because: str) ->
         choices: two or more, each different.
         answer: one of them; computed on the page where it can be.
         because: the reason, a sentence or two.
+        label: what stands before the question.
     Raises:
         ValueError: for anything that is not text, or an answer that is not among the choices.
     """
-    texts = {"question": question, "answer": answer, "because": because}
+    texts = {"question": question, "answer": answer, "because": because, "label": label}
     for name, text in texts.items():
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"{name}: expected text, got {described(text)}")
@@ -91,4 +105,4 @@ def predict(question: str, choices: Sequence[str], answer: str, because: str) ->
         )
     if answer not in choices:
         raise ValueError(f"answer: expected one of {described(list(choices))}, got {answer!r}")
-    display(Prediction(question, choices, answer, because))
+    display(Prediction(question, choices, answer, because, label))

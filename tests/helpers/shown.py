@@ -1,11 +1,13 @@
 """The definitions that stand on a notebook's page, brought to life for comparison."""
 
 import ast
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
 import torch
+from torch import Tensor, nn
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
@@ -47,3 +49,25 @@ def shown(notebook: int | str, *names: str, **given) -> SimpleNamespace:
 def assert_twins(on_page, in_package) -> None:
     """What a page shows and what the package holds give the same, tensor by tensor, to 1e-6."""
     torch.testing.assert_close(on_page, in_package, rtol=1e-6, atol=1e-6)
+
+
+def alike(on_page: nn.Module, in_package: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """Both networks in float64 with the package's weights: one architecture, one set of names."""
+    on_page.load_state_dict(in_package.state_dict())
+    return on_page.double(), in_package.double()
+
+
+def assert_same_steps(
+    pair: tuple[nn.Module, nn.Module], score: Callable[[nn.Module, Tensor], Tensor], x: Tensor
+) -> None:
+    """A score (B,) and the gradients of its mean are the same for both networks of a pair.
+
+    Both draw the same noise.
+    """
+    results = []
+    for model in pair:
+        torch.manual_seed(1)
+        scores = score(model, x)
+        scores.mean().backward()
+        results.append([scores, *(p.grad for p in model.parameters())])
+    assert_twins(*results)

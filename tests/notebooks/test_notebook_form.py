@@ -14,7 +14,7 @@ from helpers.shown import NOTEBOOKS
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 # Notebooks without a number, and the rules that are not meant for them: no exercises, no summary.
-SPARED = {"start_here": [rules.closing_sections]}
+SPARED = {"start_here": [rules.closing_sections, rules.length_of_code]}
 
 # --- the notebooks -------------------------------------------------------------------------------
 

@@ -30,6 +30,13 @@ def test_question_answer_and_reason_stand_in_the_text(shown):
     )
 
 
+def test_another_label_stands_before_the_question(shown):
+    predict(**ASKED, label="Question")
+    (prediction,) = shown
+    assert repr(prediction).startswith("Question: Is this ELBO")
+    assert "<b>Question.</b> Is this ELBO" in HTML(prediction._repr_html_()).data
+
+
 def test_the_page_marks_the_right_choice_only():
     page = Prediction(**ASKED)._repr_html_()
     buttons = [line for line in page.split("<") if line.startswith("input")]
