@@ -192,3 +192,25 @@ def test_a_notebook_shows_a_line_of_praise_or_a_box(capsys):
     top, *hint, bottom = CheckFailed("a hint " * 30)._render_traceback_()
     assert "Not yet" in top and len(hint) > 1 and all(len(line) < 90 for line in (*hint, bottom))
     assert all(line.startswith("│ ") for line in hint)
+
+
+def test_an_answer_that_fails_for_some_entries_is_told_which():
+    """The numbers of a first input that is treated entry by entry; silent where all fail."""
+    u = torch.tensor([0.25, 0.5, 1.0, 2.0, 4.0])
+    exercise = sums(lambda u: u + 1, lambda: [(u,), (2 * u,)])
+    for answer, hint in [
+        (
+            lambda u: u + 1 + (u - 1).log() * 0,
+            "number at `u` = 0.25, 0.5, 1; finite at `u` = 2, 4:",
+        ),
+        (
+            lambda u: u + 1 + (u > 0.3),
+            "; wrong at `u` = 0.5, 1, 2 and more; right at `u` = 0.25 (",
+        ),
+        (lambda u: u + u.square(), "; wrong at `u` = 0.25, 0.5, 2 and more; right at `u` = 1 ("),
+    ]:
+        with pytest.raises(CheckFailed) as failed:
+            exercise(answer)
+        assert hint in failed.value.hint
+    with pytest.raises(CheckFailed, match="instead of a number: log 0"):
+        exercise(lambda u: (-u).log())

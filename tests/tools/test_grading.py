@@ -36,7 +36,7 @@ SLIPS = [
     ("02_probabilistic_pca", "ex2", "posterior_variance = 1 / 3", "posterior_variance = 3.0"),
     ("02_probabilistic_pca", "ex4", "return 0.5 * (", "return ("),
     ("04_reparameterization", "ex1", "- scale *", "+ scale *"),
-    ("04_reparameterization", "ex3", "(len(f) - 1)", "len(f)"),
+    ("04_reparameterization", "ex6", "z / rate - 1", "z / rate"),
 ]
 
 
