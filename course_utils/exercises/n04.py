@@ -127,6 +127,8 @@ def poisson_gradients(z, f_z, rate):
         "log q itself is no score: differentiate it by λ.": f_z * log_q(rate),
         "That is the derivative by log λ: z − λ. Asked for is the one by λ.": f_z * (z - rate),
         "The derivative of log λ is 1/λ: z stands above, λ below.": f_z * (rate / z - 1),
+        "z is divided by λ, because the derivative of log λ is 1/λ.": f_z * (z * rate - 1),
+        "Under z stands λ, from the derivative of log λ.": f_z * (z - 1),
         "The derivative of log λ is 1/λ, not log λ.": f_z * (z * math.log(rate) - 1),
         "The factor z of log λ is missing.": f_z * (1 / rate - 1),
         "log λ has the derivative 1/λ; λ is not squared.": f_z * (z / rate**2 - 1),
@@ -173,6 +175,9 @@ def backward_by_hand(slope, log_var, eps):
             (None, by_log_var / var)
         ),
         "by log_var: σ is exp(½ log_var), you have its square.": (None, 0.5 * slope * var * eps),
+        "by log_var: σ is exp(½ log_var), and the ½ comes down as a factor.": (
+            (None, slope * var * eps)
+        ),
         "by log_var: σ stays in the derivative of exp(½ log_var).": (None, 0.5 * slope * eps),
         "by log_var: ε stands behind σ in z, so it is a factor.": (None, 0.5 * slope * std),
         "by log_var: the chain rule, the slope of f is missing.": (None, 0.5 * std * eps),

@@ -176,7 +176,7 @@ def test_the_solved_edition_gets_full_points(course):
     folder, sources = course
     points = possible(sources)
     assert [points["90_small", f"ex{n}_check"] for n in (1, 2, 3)] == [1, 3, 2]
-    assert len(points) == 13
+    assert len(points) == 14
     assert scores(folder, "solved") == points
 
 

@@ -138,6 +138,8 @@ WRONG["poisson_gradients"] = {
     "log q itself": lambda z, f_z, rate: f_z * log_poisson(z, rate),
     "derivative by log λ": lambda z, f_z, rate: f_z * (z - rate),
     "z stands above": lambda z, f_z, rate: f_z * (rate / z - 1),
+    "z is divided by λ,": lambda z, f_z, rate: f_z * (z * rate - 1),
+    "Under z stands": lambda z, f_z, rate: f_z * (z - 1),
     "not log λ": lambda z, f_z, rate: f_z * (z * math.log(rate) - 1),
     "factor z": lambda z, f_z, rate: f_z * (1 / rate - 1),
     "λ is not squared": lambda z, f_z, rate: f_z * (z / rate**2 - 1),
@@ -188,9 +190,10 @@ def by_mu(of):
 
 
 WRONG["backward_by_hand"] = {
-    "comes down as a factor": by_log_var(lambda s, v, e: s * std_of(v) * e),
+    "exponent comes down": by_log_var(lambda s, v, e: s * std_of(v) * e),
     "derivative by σ;": by_log_var(lambda s, v, e: s * e),
     "derivative by the variance": by_log_var(lambda s, v, e: 0.5 * s * e / std_of(v)),
+    "and the ½ comes down": by_log_var(lambda s, v, e: s * v.exp() * e),
     "its square": by_log_var(lambda s, v, e: 0.5 * s * v.exp() * e),
     "σ stays": by_log_var(lambda s, v, e: 0.5 * s * e),
     "ε stands behind": by_log_var(lambda s, v, e: 0.5 * s * std_of(v)),
