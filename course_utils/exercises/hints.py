@@ -165,8 +165,32 @@ def another_form(it: Comparison) -> str | None:
 def not_finite(it: Comparison) -> str | None:
     """NaN or infinity where the right answer has a number."""
     if (it.all_right.isfinite() & ~it.all_found.isfinite()).any():
-        return "NaN or infinity instead of a number: log 0, 0 / 0, exp of a large number?"
+        where = entries(it, lambda found, right: right.isfinite() & ~found.isfinite(), "finite")
+        return f"NaN or infinity instead of a number{where}: log 0, 0 / 0, exp of a large number?"
     return None
+
+
+def entries(it: Comparison, failed: Callable[[Tensor, Tensor], Tensor], fine: str) -> str:
+    """Where an answer fails, if it treats the entries of its first input one by one.
+
+    ` at `u` = 0.6, 0.999; finite at `u` = 0.3`, from the first try in which some entries fail and
+    others do not; empty where the answer has not the shape of that input.
+    """
+    for inputs, found, right in zip(it.tries, it.found, it.right):
+        x = inputs[0]
+        if not (is_float_tensor(x) and x.dim() == 1 and x.shape == found.shape):
+            return ""
+        bad = failed(found.double(), right.double())
+        if bad.any() and not bad.all():
+            name = names_of(it.answer, inputs)[0] or "the first input"
+            at, elsewhere = (listed_numbers(x[which]) for which in (bad, ~bad))
+            return f" at {name} = {at}; {fine} at {name} = {elsewhere}"
+    return ""
+
+
+def listed_numbers(x: Tensor) -> str:
+    """The first three numbers, and whether there are more."""
+    return ", ".join(f"{v:.4g}" for v in x[:3].tolist()) + (" and more" if len(x) > 3 else "")
 
 
 def wrong_sign(it: Comparison) -> str | None:
@@ -281,6 +305,8 @@ def which_tries(it: Comparison) -> str:
     text += f", for {described(it.answer, it.tries[fine.index(False)])}"
     if any(fine):
         text += f"; right for {described(it.answer, it.tries[fine.index(True)])}"
+    where = entries(it, lambda f, r: ~torch.isclose(f, r, rtol=1e-4, atol=1e-5), "right")
+    text += f"; wrong{where}" if where else ""
     return f"{text} ({fine.count(False)} of {len(fine)} tries). Do a small case by hand."
 
 

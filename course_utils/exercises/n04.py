@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_utils.exercises.answers import call, numbers, one_by_one
+from course_utils.exercises.answers import CheckFailed, call, numbers, one_by_one
 from course_utils.exercises.checking import exercise, within
 from course_utils.exercises.common import normal_average, normal_variance, uniform
 
@@ -18,7 +18,7 @@ from course_utils.exercises.common import normal_average, normal_variance, unifo
         (torch.tensor([0.0001, 0.01, 0.3, 0.5, 0.6, 0.999, 0.9999]), 1.0, 2.0),
         *((0.01 + 0.98 * torch.rand(25), uniform(-3, 3), uniform(0.3, 3)) for _ in range(2)),
     ],
-    ask=one_by_one,
+    # asked with tensors only, so no one_by_one: an `if u < 0.5` stops on them
 )
 def laplace_from_uniform(u, mu, scale):
     """The inverse of F, branch by branch."""
@@ -50,6 +50,12 @@ def laplace_from_uniform(u, mu, scale):
         ),
         "The two branches have changed places: which of them holds where u < ½?": (
             mu + scale * torch.where(u > 0.5, (2 * u).log(), -(2 - 2 * u).log())
+        ),
+        "Where u > ½ the logarithm has lost its `1 −`: there it is that of 2(1 − u).": (
+            mu + scale * torch.where(u < 0.5, (2 * u).log(), -(2 * u).log())
+        ),
+        "Where u > ½ the sign is lost: the logarithm is subtracted there.": (
+            mu + scale * torch.where(u < 0.5, (2 * u).log(), (2 - 2 * u).log())
         ),
         "That is the density, with u put in for z; asked for is the z that belongs to u.": (
             torch.exp(-(u - mu).abs() / scale) / (2 * scale)
@@ -89,34 +95,101 @@ def dz_drate_implicit(z, rate):
     }
 
 
+def counts(n: int, largest: int) -> Tensor:
+    """Whole numbers from 0 on as floats, with each of the first two at least once."""
+    return torch.cat([torch.tensor([0, 1]), torch.randint(largest + 1, (n - 2,))]).to(
+        torch.float64
+    )
+
+
 @exercise(
     4,
-    "one baseline per draw, without the draw itself, for 2 to 1,000 draws",
+    "against a difference of log-probabilities, for 36 draws and three rates",
     lambda: [
-        (torch.tensor([1.0, 2.0, 4.0, 9.0]),),
-        (torch.tensor([-3.0, 5.0]),),
-        (torch.zeros(3),),
-        (100 + torch.randn(1000),),
+        (torch.tensor([0.0, 1.0, 2.0, 5.0]), torch.tensor([1.0, 3.0, -2.0, 0.5]), 2.0),
+        (counts(12, 6), torch.randn(12), 0.4),
+        (counts(20, 9), 3 + torch.randn(20), uniform(3, 6)),
     ],
 )
-def leave_one_out_mean(f):
-    """The mean of what is left when each draw is cut out."""
-    others = torch.stack([torch.cat([f[:i], f[i + 1 :]]).mean() for i in range(len(f))])
-    L, every = len(f), torch.ones_like(f)
-    return others, {
-        "Each draw is in its own baseline: that is the mean over all.": f.mean() * every,
-        "One mean over all draws; asked for is one for each draw, without it.": f.mean(),
-        "The others are one fewer than all: by what do you divide?": others * (L - 1) / L,
-        "That is the sum of the others, not yet their mean.": others * (L - 1),
-        "The draw itself is still in the sum.": f.sum() / (L - 1) * every,
-        "That is f minus the baseline; asked for is the baseline.": f - others,
-        "That is f minus the mean over all; asked for is a mean, of the others.": f - f.mean(),
-        "A draw is left out of the sum; you took it off the mean.": f.mean() - f,
-        "You took the draw off the mean, and divided then: it belongs to the sum.": (
-            (f.mean() - f) / (L - 1)
+def poisson_gradients(z, f_z, rate):
+    """f times a central difference of the log-probability."""
+    h = 1e-4 * rate
+
+    def log_q(lam):
+        return z * math.log(lam) - lam - torch.lgamma(z + 1)
+
+    score = (log_q(rate + h) - log_q(rate - h)) / (2 * h)
+    right, q = f_z * score, torch.exp(log_q(rate))
+    return right, {
+        "The derivative of −λ is missing in the score.": f_z * z / rate,
+        "That is the score alone: where is f?": score,
+        "The sign of the score is turned round.": -right,
+        "log q itself is no score: differentiate it by λ.": f_z * log_q(rate),
+        "That is the derivative by log λ: z − λ. Asked for is the one by λ.": f_z * (z - rate),
+        "The derivative of log λ is 1/λ: z stands above, λ below.": f_z * (rate / z - 1),
+        "z is divided by λ, because the derivative of log λ is 1/λ.": f_z * (z * rate - 1),
+        "Under z stands λ, from the derivative of log λ.": f_z * (z - 1),
+        "The derivative of log λ is 1/λ, not log λ.": f_z * (z * math.log(rate) - 1),
+        "The factor z of log λ is missing.": f_z * (1 / rate - 1),
+        "log λ has the derivative 1/λ; λ is not squared.": f_z * (z / rate**2 - 1),
+        "The derivative of −λ is −1, not −λ.": f_z * (z / rate - rate),
+        "The derivative of −λ has the sign minus.": f_z * (z / rate + 1),
+        "That is ∇q, the score times q: draws bring their probability along.": right * q,
+        "One estimate for each draw, please: not their mean.": right.mean(),
+        "One estimate for each draw, please: not their sum.": right.sum(),
+        "f is multiplied by the score, not added to it.": f_z + score,
+        "z in the place of f: f is what the second argument holds.": z * score,
+        "f belongs to both terms of the score: brackets.": f_z * z / rate - 1,
+        "The average of f is taken off: a baseline that contains the draw itself.": (
+            (f_z - f_z.mean()) * score
         ),
-        "Brackets: only the draw is divided, not the difference.": f.sum() - f / (L - 1),
-        "Brackets: the 1 is taken off the quotient.": (f.sum() - f) / L - 1,
+        "Brackets: the 1 is taken off λ, below.": f_z * (z / (rate - 1)),
+    }
+
+
+@exercise(
+    4,
+    "both derivatives against autograd, for three sizes of σ",
+    lambda: [
+        (
+            torch.tensor([1.0, -2.0, 3.0]),
+            torch.tensor([0.0, 1.0, -1.0]),
+            torch.tensor([0.5, 1, -2]),
+        ),
+        (torch.randn(9), torch.randn(9) - 2, torch.randn(9)),
+        (torch.randn(4, 3), torch.randn(4, 3) + 2, torch.randn(4, 3)),
+    ],
+    parts=("by mu", "by log_var"),
+)
+def backward_by_hand(slope, log_var, eps):
+    """By autograd, through z."""
+    with torch.enable_grad():
+        mu, leaf = torch.zeros_like(log_var).requires_grad_(), log_var.clone().requires_grad_()
+        z = mu + torch.exp(0.5 * leaf) * eps
+        by_mu, by_log_var = torch.autograd.grad((slope * z).sum(), (mu, leaf))
+    std, var = torch.exp(0.5 * log_var), log_var.exp()
+    return (by_mu, by_log_var), {
+        "by log_var: the ½ in the exponent comes down as a factor.": (None, 2 * by_log_var),
+        "by log_var: that is the derivative by σ; go on from σ to log_var.": (None, slope * eps),
+        "by log_var: that is the derivative by the variance; go on to log_var.": (
+            (None, by_log_var / var)
+        ),
+        "by log_var: σ is exp(½ log_var), you have its square.": (None, 0.5 * slope * var * eps),
+        "by log_var: σ is exp(½ log_var), and the ½ comes down as a factor.": (
+            (None, slope * var * eps)
+        ),
+        "by log_var: σ stays in the derivative of exp(½ log_var).": (None, 0.5 * slope * eps),
+        "by log_var: ε stands behind σ in z, so it is a factor.": (None, 0.5 * slope * std),
+        "by log_var: the chain rule, the slope of f is missing.": (None, 0.5 * std * eps),
+        "by log_var: ε is not squared.": (None, 0.5 * slope * std * eps**2),
+        "by mu: ∂z/∂μ is 1, and the chain rule multiplies it by the slope of f.": (
+            (torch.ones_like(slope), None)
+        ),
+        "by mu: ∂z/∂μ is 1; ε has no part in it.": (slope * eps, None),
+        "by mu: ∂z/∂μ is 1; σ has no part in it.": (slope * std, None),
+        "The order: first by mu, then by log_var.": (by_log_var, by_mu),
+        "by mu: one derivative for each draw, not their sum.": (by_mu.sum(), None),
+        "by mu: one derivative for each draw, not their mean.": (by_mu.mean(), None),
     }
 
 
@@ -147,18 +220,45 @@ def variance_of_dstd(mu, std):
         "ε and ε² are uncorrelated: no term has both μ and σ.": right + 8 * mu * std,
         "The mean is squared before it is subtracted.": right + 4 * std**2 - 2 * std,
         "Whose variance is 1, whose is 2? You have swapped ε and ε².": 8 * mu**2 + 4 * std**2,
-        "That is the score function's variance, from section 6.": (
+        "That is the score function's variance, from section 5.": (
             mu**4 / std**2 + 14 * mu**2 + 15 * std**2
         ),
     }
 
 
+CROSSING = 1.1090  # by quadrature and bisection
+NAMED = (0.0, 1.0, CROSSING, CROSSING**2)  # what a slip has a hint of its own for, or is right
+
+
+def variances_of_sine(k: Tensor) -> tuple[Tensor, Tensor]:
+    """The variances of one ∂/∂μ of sin kz at μ = 0, σ = 1, by quadrature: path, score function."""
+    path = normal_variance(lambda eps: k * torch.cos(k * eps))
+    return path, normal_variance(lambda eps: torch.sin(k * eps) * eps)
+
+
 def function_and_number(answer: Any, inputs: Tensor) -> Any:
-    """What the function gives for each of the inputs, and the number."""
+    """What the function gives for each of the inputs, and the number.
+
+    Raises:
+        CheckFailed: the function is right, the number is not, and no slip gives it: the hint says
+            on which side of the crossing it lies.
+    """
     if not isinstance(answer, tuple | list) or len(answer) != 2:
         return answer(inputs[0]) if callable(answer) else answer
     name = "pathwise_variance_of_sine"
-    return torch.stack([numbers(call(answer[0], x), name) for x in inputs]), answer[1]
+    found = torch.stack([numbers(call(answer[0], x), name) for x in inputs])
+    right = torch.stack([variances_of_sine(k)[0] for k in inputs.double()])
+    k = numbers(answer[1], "crossing").double()
+    function_is_right = found.numel() == len(right) and within()(found.double().flatten(), right)
+    if function_is_right and k.numel() == 1 and 0.05 < k < 20:
+        path, score = (v.item() for v in variances_of_sine(k.flatten()[0]))
+        if min(abs(k.item() - known) for known in NAMED) > 0.01:
+            side = "above" if path < score else "below"
+            raise CheckFailed(
+                f"crossing: at k = {k.item():.4g} the path's variance is {path:.3g} and the score "
+                f"function's {score:.3g}, so the crossing lies {side}."
+            )
+    return found, answer[1]
 
 
 @exercise(
@@ -177,7 +277,7 @@ def pathwise_variance_of_sine(ks):
 
     path = variance(lambda k, eps: k * torch.cos(k * eps))
     square, squared_mean = path + ks**2 * torch.exp(-(ks**2)), ks**2 * torch.exp(-(ks**2))
-    return (path, 1.1090), {  # the crossing by quadrature and bisection
+    return (path, CROSSING), {
         "That is the mean square; subtract the squared mean.": (square, None),
         "The factor k in front of the cosine is missing.": (path / ks**2, None),
         "In a variance, the factor k is squared.": (path / ks, None),
@@ -195,7 +295,7 @@ def pathwise_variance_of_sine(ks):
         "That is the score function's variance; asked for is the path's.": (
             (variance(lambda k, eps: torch.sin(k * eps) * eps), None)
         ),
-        "crossing: that is k², not k.": (None, 1.1090**2),
+        "crossing: that is k², not k.": (None, CROSSING**2),
         "crossing: at k = 0 both variances are 0; they meet once more.": (None, 0.0),
         "crossing: 1 leaves out the exponentials, which are not small there.": (None, 1.0),
         "cos² has the double angle: (2k)² / 2, and the ½ is lost.": (

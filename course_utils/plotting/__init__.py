@@ -52,6 +52,7 @@ from course_utils.plotting.n03 import (
     targets_and_fits,
 )
 from course_utils.plotting.n04 import (
+    draws_and_density,
     frozen_noise,
     histogram_and_line,
     repeated_intervals,
@@ -103,6 +104,7 @@ __all__ = [
     "density_panels",
     "derivations",
     "distances_from_peak",
+    "draws_and_density",
     "estimates_against_truth",
     "frozen_noise",
     "gap_against_beta",

@@ -1,6 +1,7 @@
 """Figures of notebook 04, the reparameterization trick."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,6 +13,25 @@ from torch import Tensor
 from course_utils.plotting.charts import standard_normal
 from course_utils.session import PALETTE
 
+COLOURS = {  # one colour for one estimator, in every figure of the notebook
+    "pathwise": PALETTE[0],
+    "sampled KL": PALETTE[0],  # the path, too
+    "score function": PALETTE[1],
+    "score, best baseline": PALETTE[2],
+    "score, leave one out": PALETTE[2],
+    "path only": PALETTE[3],
+    "relaxed": PALETTE[4],
+    "analytic KL": PALETTE[5],
+    "path cut by sample()": PALETTE[7],
+    "exact": "black",
+    "best": "black",
+}
+
+
+def colours_of(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each name: that of `COLOURS`, else the palette's in turn."""
+    return {name: COLOURS.get(name, colour) for name, colour in zip(names, cycle(PALETTE))}
+
 
 def repeated_intervals(
     results: dict[str, tuple[Tensor, Tensor]], exact: float, xlabel: str, shown: int = 40
@@ -22,11 +42,11 @@ def repeated_intervals(
         results: name to (means, standard errors), each (R,); the first `shown` are drawn.
     """
     fig, axes = plt.subplots(1, len(results), figsize=(11, 4.2), sharex=True, squeeze=False)
-    axes = axes[0]
-    for i, (ax, (name, (means, errors))) in enumerate(zip(axes, results.items(), strict=True)):
+    axes, colours = axes[0], colours_of(results)
+    for ax, (name, (means, errors)) in zip(axes, results.items(), strict=True):
         for row, (mean, error) in enumerate(zip(means[:shown], errors[:shown], strict=True)):
             misses = abs(mean - exact) > 1.96 * error
-            colour, size = ("black", 6) if misses else (PALETTE[i], 4)
+            colour, size = ("black", 6) if misses else (colours[name], 4)
             ax.errorbar(mean, row, xerr=1.96 * error, fmt="o", ms=size, lw=1.6, color=colour)
         ax.axvline(exact, color="black", linestyle=":", linewidth=1.5)
         ax.set(title=name, xlabel=xlabel, yticks=[])
@@ -49,7 +69,7 @@ def theory_and_measured(
     """
     if ax is None:
         _, ax = plt.subplots(figsize=(8, 4))
-    colours = dict(zip(dict.fromkeys([*lines, *points]), PALETTE, strict=False))
+    colours = colours_of(dict.fromkeys([*lines, *points]))
     for name, line in lines.items():
         y = torch.as_tensor(line, dtype=x.dtype).expand_as(x)
         constant = torch.as_tensor(line).dim() == 0
@@ -90,18 +110,12 @@ def frozen_noise(
 
 
 def training_bands(
-    curves: dict[str, Tensor],
-    ylabel: str,
-    ax: Axes | None = None,
-    colours: Sequence[str] | None = None,
+    curves: dict[str, Tensor], ylabel: str, ax: Axes | None = None
 ) -> tuple[Figure, Axes]:
-    """Median and 10 to 90 % band over runs, per step: name to (R, T), on a logarithmic axis.
-
-    `colours` lists all names in the order of the palette, where `curves` does not hold all.
-    """
+    """Median and 10 to 90 % band over runs, per step: name to (R, T), on a logarithmic axis."""
     if ax is None:
         _, ax = plt.subplots(figsize=(8, 4.2))
-    colour = dict(zip(colours or curves, PALETTE, strict=False))
+    colour = colours_of(curves)
     for name, runs in curves.items():
         low, middle, high = runs.quantile(torch.tensor([0.1, 0.5, 0.9]).to(runs), dim=0)
         ax.plot(middle, color=colour[name], label=name)
@@ -124,3 +138,15 @@ def histogram_and_line(
     ax.set(xlabel=xlabel, ylabel="draws")
     ax.legend()
     return ax.figure, ax
+
+
+def draws_and_density(draws: Tensor, z: Tensor, density: Tensor) -> tuple[Figure, Axes]:
+    """Histogram of draws (L,), and a density at the points z (G,) as a line."""
+    fig, ax = plt.subplots(figsize=(8, 3.6))
+    bins = np.linspace(-6, 6, 81)
+    weights = np.full(len(draws), 1 / (len(draws) * (bins[1] - bins[0])))  # draws outside count
+    ax.hist(draws.numpy(), bins=bins, weights=weights, alpha=0.6, label="draws")
+    ax.plot(z, density, color="black", label="density from the rule")
+    ax.set(xlim=(-6, 6), xlabel="z", ylabel="density")
+    ax.legend()
+    return fig, ax

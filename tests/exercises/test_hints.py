@@ -227,3 +227,25 @@ def test_a_name_that_is_none_is_answered_in_one_line(name):
         check(name, 1)
     assert len(str(error.value)) <= 300
     assert name != "bit_per_dimension" or "bits_per_dimension" in str(error.value)
+
+
+def test_an_answer_that_fails_for_some_entries_is_told_which():
+    """The numbers of a first input that is treated entry by entry; silent where all fail."""
+    u = torch.tensor([0.25, 0.5, 1.0, 2.0, 4.0])
+    exercise = sums(lambda u: u + 1, lambda: [(u,), (2 * u,)])
+    for answer, hint in [
+        (
+            lambda u: u + 1 + (u - 1).log() * 0,
+            "number at `u` = 0.25, 0.5, 1; finite at `u` = 2, 4:",
+        ),
+        (
+            lambda u: u + 1 + (u > 0.3),
+            "; wrong at `u` = 0.5, 1, 2 and more; right at `u` = 0.25 (",
+        ),
+        (lambda u: u + u.square(), "; wrong at `u` = 0.25, 0.5, 2 and more; right at `u` = 1 ("),
+    ]:
+        with pytest.raises(CheckFailed) as failed:
+            exercise(answer)
+        assert hint in failed.value.hint
+    with pytest.raises(CheckFailed, match="instead of a number: log 0"):
+        exercise(lambda u: (-u).log())

@@ -72,6 +72,31 @@ def test_variance_by_moments():
     assert variance(g) == pytest.approx(weights @ g(nodes) ** 2 - mean**2)
 
 
+@pytest.mark.parametrize(("mu", "std"), [(1.5, 0.8), (0.0, 1.0), (-0.4, 2.0)])
+@pytest.mark.parametrize("baseline", [0.0, 2.5, "best"])
+def test_score_variance_in_two_and_three_dimensions(mu, std, baseline):
+    page = shown(4, "score_variance", "best_baseline")
+    nodes, weights = np.polynomial.hermite_e.hermegauss(8)
+    weights = weights / weights.sum()
+    for M in (2, 3):
+        b = page.best_baseline(M, mu, std) if baseline == "best" else baseline
+        eps = np.meshgrid(*[nodes] * M, indexing="ij")
+        chance = math.prod(np.meshgrid(*[weights] * M, indexing="ij"))
+        g = (sum((mu + std * e) ** 2 for e in eps) - b) * eps[0] / std
+        expected = (chance * g**2).sum() - (chance * g).sum() ** 2
+        assert page.score_variance(M, mu, std, b) == pytest.approx(expected)
+
+
+def test_gradient_of_the_smooth_coin_is_that_of_autograd():
+    coin_gradient = shown(4, "coin_gradient").coin_gradient
+    noise = torch.randn(20)
+    for tau in (0.2, 1.0, 3.0):
+        t = torch.full((20,), -1.0, requires_grad=True)
+        loss = (torch.sigmoid((t + noise) / tau) - 0.45).square().sum()
+        (expected,) = torch.autograd.grad(loss, t)
+        torch.testing.assert_close(coin_gradient(-1.0, noise, tau), expected)
+
+
 def test_loss_against_best_is_a_difference_of_divergences():
     loss = shown(4, "loss_against_best").loss_against_best
     root = torch.randn(4, 4)

@@ -217,9 +217,10 @@ N04 = {
     ),
     "frozen_noise": (lambda: plotting.frozen_noise(Z[::6], 0.5, 0.8), 0),
     "training_bands": (
-        lambda: plotting.training_bands({"b": torch.rand(5, 9)}, "nats", colours=["a", "b"]),
+        lambda: plotting.training_bands({"b": torch.rand(5, 9)}, "nats"),
         0,
     ),
+    "draws_and_density": (lambda: plotting.draws_and_density(Z, Z, BELL), 0),
     "histogram_and_line": (
         lambda: plotting.histogram_and_line(torch.linspace(0, 1, 500), 0.25, "value", "truth"),
         0,

@@ -33,7 +33,7 @@ def test_theory_and_measured_match_by_colour():
 
 def test_training_bands_show_the_median_and_keep_colours():
     runs = torch.tensor([[1.0, 2.0], [3.0, 4.0], [9.0, 9.0]])
-    fig, ax = plotting.training_bands({"b": runs}, "nats", colours=["a", "b"])
+    fig, ax = plotting.training_bands({"score function": runs}, "nats")
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [3.0, 4.0])
     assert ax.lines[0].get_color() == PALETTE[1]
     assert ax.get_yscale() == "log" and ax.get_ylabel() == "nats"
@@ -43,3 +43,21 @@ def test_histogram_and_line():
     fig, ax = plotting.histogram_and_line(torch.linspace(0, 1, 500), 0.25, "value", "truth")
     assert ax.get_xlabel() == "value" and ax.get_ylabel() == "draws"
     assert "truth: 0.25" in [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_an_estimator_keeps_its_colour_from_figure_to_figure():
+    x, runs = torch.linspace(0, 1, 20), torch.rand(3, 5)
+    for name, colour in [("path only", PALETTE[3]), ("analytic KL", PALETTE[5])]:
+        _, ax = plotting.theory_and_measured(x, {"other": x, name: x}, {})
+        _, bands = plotting.training_bands({name: runs + 1}, "nats")
+        assert ax.lines[1].get_color() == bands.lines[0].get_color() == colour
+        assert ax.lines[0].get_color() == PALETTE[0]
+
+
+def test_draws_and_density_share_one_scale():
+    """Draws that lie outside the frame still count: the bars are a density of all draws."""
+    draws = torch.tensor([0.1] * 3 + [50.0])
+    _, ax = plotting.draws_and_density(draws, torch.tensor([-1.0, 1.0]), torch.tensor([0.2, 0.2]))
+    area = sum(bar.get_height() * bar.get_width() for bar in ax.patches)
+    assert area == pytest.approx(3 / 4)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.2, 0.2])

@@ -9,6 +9,7 @@ from torch.distributions import (
     Exponential,
     Laplace,
     Normal,
+    Poisson,
 )
 
 RIGHT, WRONG = {}, {}
@@ -36,7 +37,6 @@ RIGHT["laplace_from_uniform"] = [
             torch.log((2 * u).clamp(max=1)) - torch.log((2 - 2 * u).clamp(max=1))
         )
     ),
-    laplace_by_if,
 ]
 
 WRONG["laplace_from_uniform"] = {
@@ -60,6 +60,16 @@ WRONG["laplace_from_uniform"] = {
     "stretches with the scale": lambda u, mu, scale: Laplace(mu, 2**0.5 * scale).icdf(u),
     "branches have changed": lambda u, mu, scale: torch.where(
         u > 0.5, mu + scale * torch.log(2 * u), mu - scale * torch.log(2 * (1 - u))
+    ),
+    "lost its `1 −`": lambda u, mu, scale: torch.where(
+        u < 0.5, mu + scale * torch.log(2 * u), mu - scale * torch.log(2 * u)
+    ),
+    "the sign is lost": lambda u, mu, scale: (
+        mu + scale * torch.log(torch.where(u < 0.5, 2 * u, 2 - 2 * u))
+    ),
+    "for tensors: ~, &": laplace_by_if,
+    "at `u` = 0.0001, 0.01, 0.3 and more; finite at `u` = 0.6, 0.999": lambda u, mu, scale: (
+        mu - scale * torch.log(4 * (u - 0.5) * (1 - u))
     ),
     "That is the density,": lambda u, mu, scale: Laplace(mu, scale).log_prob(u).exp(),
     "something else each time": lambda u, mu, scale: Laplace(mu, scale).sample(u.shape),
@@ -103,33 +113,102 @@ WRONG["dz_drate_implicit"] = {
 }
 
 
-def others_by_loop(f):
-    return [
-        sum(v for j, v in enumerate(f.tolist()) if j != i) / (len(f) - 1) for i in range(len(f))
-    ]
+def poisson_by_autograd(z, f_z, rate):
+    rates = torch.full_like(z, rate).requires_grad_()
+    (score,) = torch.autograd.grad(Poisson(rates).log_prob(z).sum(), rates)
+    return f_z * score
 
 
-RIGHT["leave_one_out_mean"] = [
-    others_by_loop,
-    lambda f: (f.numel() * f.mean() - f) / (f.numel() - 1),
-    lambda f: (1 - torch.eye(len(f))) @ f / (len(f) - 1),
-    lambda f: (np.sum(f.numpy()) - f.numpy()) / (f.shape[0] - 1),
-    lambda f: f.mean() + (f.mean() - f) / (len(f) - 1),
+RIGHT["poisson_gradients"] = [
+    poisson_by_autograd,
+    lambda z, f_z, rate: f_z * (z - rate) / rate,
+    lambda z, f_z, rate: f_z.numpy() * z.numpy() / rate - f_z.numpy(),
+    lambda z, f_z, rate: [f * (n / rate - 1) for n, f in zip(z.tolist(), f_z.tolist())],
 ]
 
-WRONG["leave_one_out_mean"] = {
-    "own baseline": lambda f: f.mean() * torch.ones_like(f),
-    "One mean over all draws": lambda f: f.mean(),
-    "by what do you divide": lambda f: (f.sum() - f) / len(f),
-    "not yet their mean": lambda f: f.sum() - f,
-    "still in the sum": lambda f: f.sum() / (len(f) - 1) * torch.ones_like(f),
-    "f minus the baseline": lambda f: f - (f.sum() - f) / (len(f) - 1),
-    "f minus the mean over all": lambda f: f - f.mean(),
-    "you took it off the mean": lambda f: f.mean() - f,
-    "and divided then": lambda f: (f.mean() - f) / (len(f) - 1),
-    "only the draw is divided": lambda f: f.sum() - f / (len(f) - 1),
-    "the 1 is taken off": lambda f: (f.sum() - f) / len(f) - 1,
-    "right for `f` of shape (4,)": lambda f: (f.sum() - f) / 3,
+
+def log_poisson(z, rate):
+    return Poisson(torch.as_tensor(rate, dtype=z.dtype)).log_prob(z)
+
+
+WRONG["poisson_gradients"] = {
+    "−λ is missing": lambda z, f_z, rate: f_z * z / rate,
+    "where is f?": lambda z, f_z, rate: z / rate - 1,
+    "turned round": lambda z, f_z, rate: f_z * (1 - z / rate),
+    "log q itself": lambda z, f_z, rate: f_z * log_poisson(z, rate),
+    "derivative by log λ": lambda z, f_z, rate: f_z * (z - rate),
+    "z stands above": lambda z, f_z, rate: f_z * (rate / z - 1),
+    "z is divided by λ,": lambda z, f_z, rate: f_z * (z * rate - 1),
+    "Under z stands": lambda z, f_z, rate: f_z * (z - 1),
+    "not log λ": lambda z, f_z, rate: f_z * (z * math.log(rate) - 1),
+    "factor z": lambda z, f_z, rate: f_z * (1 / rate - 1),
+    "λ is not squared": lambda z, f_z, rate: f_z * (z / rate**2 - 1),
+    "not −λ.": lambda z, f_z, rate: f_z * (z / rate - rate),
+    "the sign minus": lambda z, f_z, rate: f_z * (z / rate + 1),
+    "That is ∇q": lambda z, f_z, rate: f_z * (z / rate - 1) * log_poisson(z, rate).exp(),
+    "not their mean": lambda z, f_z, rate: (f_z * (z / rate - 1)).mean(),
+    "not their sum": lambda z, f_z, rate: (f_z * (z / rate - 1)).sum(),
+    "not added to it": lambda z, f_z, rate: f_z + z / rate - 1,
+    "in the place of f": lambda z, f_z, rate: z * (z / rate - 1),
+    "both terms": lambda z, f_z, rate: f_z * z / rate - 1,
+    "The average of f": lambda z, f_z, rate: (f_z - f_z.mean()) * (z / rate - 1),
+    "off λ, below": lambda z, f_z, rate: f_z * (z / (rate - 1)),
+    "for `z` of shape (12,)": lambda z, f_z, rate: f_z * (z / rate - 1) * (1 + (rate < 1)),
+}
+
+
+def std_of(log_var):
+    return torch.exp(0.5 * log_var)
+
+
+def through_autograd(slope, log_var, eps):
+    mu, log_var = torch.zeros_like(log_var).requires_grad_(), log_var.clone().requires_grad_()
+    z = mu + (0.5 * log_var).exp() * eps
+    return torch.autograd.grad(z, (mu, log_var), grad_outputs=slope)
+
+
+RIGHT["backward_by_hand"] = [
+    through_autograd,
+    lambda slope, log_var, eps: (slope, slope * eps * log_var.exp().sqrt() / 2),
+    lambda slope, log_var, eps: [slope.clone(), 0.5 * slope * std_of(log_var) * eps],
+    lambda slope, log_var, eps: (
+        slope.numpy(),
+        slope.numpy() * eps.numpy() * np.exp(log_var.numpy() / 2) / 2,
+    ),
+]
+
+
+def by_log_var(of):
+    return lambda slope, log_var, eps: (slope, of(slope, log_var, eps))
+
+
+def by_mu(of):
+    return lambda slope, log_var, eps: (
+        of(slope, log_var, eps),
+        0.5 * slope * std_of(log_var) * eps,
+    )
+
+
+WRONG["backward_by_hand"] = {
+    "exponent comes down": by_log_var(lambda s, v, e: s * std_of(v) * e),
+    "derivative by σ;": by_log_var(lambda s, v, e: s * e),
+    "derivative by the variance": by_log_var(lambda s, v, e: 0.5 * s * e / std_of(v)),
+    "and the ½ comes down": by_log_var(lambda s, v, e: s * v.exp() * e),
+    "its square": by_log_var(lambda s, v, e: 0.5 * s * v.exp() * e),
+    "σ stays": by_log_var(lambda s, v, e: 0.5 * s * e),
+    "ε stands behind": by_log_var(lambda s, v, e: 0.5 * s * std_of(v)),
+    "slope of f is missing": by_log_var(lambda s, v, e: 0.5 * std_of(v) * e),
+    "ε is not squared": by_log_var(lambda s, v, e: 0.5 * s * std_of(v) * e**2),
+    "multiplies it by the slope": by_mu(lambda s, v, e: torch.ones_like(s)),
+    "ε has no part in it": by_mu(lambda s, v, e: s * e),
+    "σ has no part in it": by_mu(lambda s, v, e: s * std_of(v)),
+    "The order": lambda slope, log_var, eps: (0.5 * slope * std_of(log_var) * eps, slope),
+    "not their sum": by_mu(lambda s, v, e: s.sum()),
+    "not their mean": by_mu(lambda s, v, e: s.mean()),
+    "Expected 2 results": lambda slope, log_var, eps: slope,
+    "by log_var: The size is right, the sign is not": by_log_var(
+        lambda s, v, e: -0.5 * s * std_of(v) * e
+    ),
 }
 
 
@@ -162,7 +241,7 @@ WRONG["variance_of_dstd"] = {
     "uncorrelated": lambda mu, std: 4 * mu**2 + 8 * mu * std + 8 * std**2,
     "before it is subtracted": lambda mu, std: 4 * mu**2 + 12 * std**2 - 2 * std,
     "swapped": lambda mu, std: 8 * mu**2 + 4 * std**2,
-    "from section 6": lambda mu, std: mu**4 / std**2 + 14 * mu**2 + 15 * std**2,
+    "from section 5": lambda mu, std: mu**4 / std**2 + 14 * mu**2 + 15 * std**2,
     "something else each time": lambda mu, std: (
         2 * (mu + std * (eps := torch.randn(10_000))) * eps
     ).var(),
@@ -222,6 +301,7 @@ WRONG["pathwise_variance_of_sine"] = {
     ),
     "variance of f,": of_sine(lambda k: 0.5 * (1 - np.exp(-2 * k**2))),
     "pathwise_variance_of_sine: It returns nothing": of_sine(lambda k: None),
-    "crossing: Another number": (sine_variance, 1.3),
+    "so the crossing lies below": (sine_variance, 1.3),
+    "so the crossing lies above": [sine_in_torch, torch.tensor(0.71)],
     "Expected 2 results": (sine_variance,),
 }
