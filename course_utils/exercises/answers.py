@@ -15,11 +15,16 @@ from torch import Tensor, nn
 
 
 class CheckFailed(AssertionError):
-    """An answer that is not right yet; `hint` says what to look at."""
+    """An answer that is not right yet.
 
-    def __init__(self, hint: str):
+    Attributes:
+        hint: what to look at.
+        stronger: what is said as well when the same exercise fails again; may be empty.
+    """
+
+    def __init__(self, hint: str, stronger: str = ""):
         super().__init__(hint)
-        self.hint = hint
+        self.hint, self.stronger = hint, stronger
 
     def _render_traceback_(self) -> list[str]:
         """The lines that IPython shows in place of a traceback: the hint in a box."""

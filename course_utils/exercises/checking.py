@@ -42,6 +42,7 @@ from course_utils.exercises.hints import (
     difference,
     hint_on_exception,
     notebook_names_in,
+    worked_case,
 )
 from course_utils.exercises.time_limit import TimeUp, in_time
 from course_utils.session import own_seed
@@ -161,19 +162,23 @@ class Exercise:
         right, slips = self.solve()
         if self.agree(found, right):
             return
+        compared = [
+            Comparison(f, r, self.close, self.inputs(), answer)
+            for f, r in zip(zip(*found), zip(*right))
+        ]
+        wrong = [it for it in compared if not self.agree([it.found], [it.right])]
+        stronger = worked_case(wrong[0])
         for hint, slip in slips.items():
             if self.agree(found, slip):
-                raise CheckFailed(hint)
+                raise CheckFailed(hint, stronger)
         if self.ask in (call, one_by_one):
             with contextlib.redirect_stdout(Printed()):  # once more, without what it prints
                 again = [self.results_of(answer, inputs) for inputs in self.inputs()]
             if not self.agree(again, found):
                 raise CheckFailed("It gives something else each time: it must not draw at random.")
-        for name, f, r in zip(self.parts, zip(*found), zip(*right)):
-            if not self.agree([f], [r]):
-                where = f"{name}: " if name else ""
-                hint = difference(Comparison(f, r, self.close, self.inputs(), answer))
-                raise CheckFailed(where + hint + notebook_names_in(answer))
+        name = self.parts[compared.index(wrong[0])]
+        where = f"{name}: " if name else ""
+        raise CheckFailed(where + difference(wrong[0]) + notebook_names_in(answer), stronger)
 
     def agree(self, found: Sequence, right: Sequence) -> bool:
         """Whether all parts agree for all inputs; None agrees with anything."""
@@ -223,15 +228,26 @@ def undisturbed():
 
 
 CHECKS: dict[str, Exercise] = {}
+FAILED: dict[str, int] = {}  # how often in a row an answer to the exercise was wrong
 
 
 def check(name: str, answer: Any) -> None:
-    """Try an answer to an exercise; print a line of praise, or raise `CheckFailed` with a hint."""
+    """Try an answer to an exercise; print a line of praise, or raise `CheckFailed` with a hint.
+
+    From the second wrong answer in a row on, a small case with what is right follows the hint.
+    """
     if not isinstance(name, str) or name not in CHECKS:
         near = [known for known in CHECKS if str(name) in known][:5]
         near = near or difflib.get_close_matches(str(name), CHECKS) or sorted(CHECKS)[:3]
         raise KeyError(f"no exercise {described(name)}; there are {', '.join(near)}, ...")
-    print(CHECKS[name](answer))
+    try:
+        print(CHECKS[name](answer))
+    except CheckFailed as problem:
+        FAILED[name] = FAILED.get(name, 0) + bool(problem.stronger)
+        if FAILED[name] < 2:
+            raise
+        raise CheckFailed(f"{problem.hint}\n\nA second hint: {problem.stronger}") from None
+    FAILED.pop(name, None)
 
 
 def exercise(notebook: int, verified: str, tries: Callable, **options: Any) -> Callable:

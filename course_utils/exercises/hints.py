@@ -329,3 +329,58 @@ LOOKS = (
 def difference(it: Comparison) -> str:
     """What differs between one part of an answer and the right one, where no slip fits."""
     return next(hint for look in LOOKS if (hint := look(it)))
+
+
+# --- the second hint -----------------------------------------------------------------------------
+
+
+def worked_case(it: Comparison) -> str:
+    """One of the tries that fail, the smallest, with what is right and what the answer gives.
+
+    Of a number that was found on paper only whether it is too large: the right one is the answer.
+    """
+    fails = [not agrees(f, r, it.close) for f, r in zip(it.found, it.right)]
+    if not callable(it.answer) or not it.tries[0]:
+        found, right = it.all_found, it.all_right
+        if len(found) == len(right) == 1 and found.isfinite().all():
+            return f"Yours is too {'large' if found > right else 'small'}."
+        return ""
+    size = [sum(x.numel() for x in inputs if torch.is_tensor(x)) for inputs in it.tries]
+    case = min((i for i in range(len(fails)) if fails[i]), key=lambda i: (size[i], i))
+    found, right = it.found[case], it.right[case]
+    wanted = f"{called_with(it.answer, it.tries[case])} the right answer"
+    if not same_form(found, right):
+        return f"{wanted} has {form(right)}."
+    if right.numel() <= 6:
+        where, pair = "", (right, found)
+    else:
+        off = (found.reshape(right.shape).double() - right.double()).abs().nan_to_num(1e300)
+        place = tuple(int(i) for i in np.unravel_index(int(off.argmax()), right.shape))
+        where = f" in place {list(place)}"
+        pair = (right[place], found.reshape(right.shape)[place])
+    said, yours = (listed(x) for x in pair)
+    return f"{wanted} is {said}{where}; yours is {yours}."
+
+
+def form(x: Tensor) -> str:
+    """A shape in words."""
+    return f"shape {tuple(x.shape)}" if x.dim() else "no axes: it is one number"
+
+
+def listed(x: Tensor) -> str:
+    """A number, or up to six of them in brackets."""
+    values = [f"{v:.4g}" for v in x.double().flatten().tolist()]
+    return values[0] if not x.dim() else f"[{', '.join(values)}]"
+
+
+def called_with(answer: Any, inputs: Sequence) -> str:
+    """`For x = [0.1, 0.2] and M = 1`: small inputs as they are, of others the shape."""
+    words = []
+    for name, x in zip(names_of(answer, inputs), inputs):
+        if torch.is_tensor(x) and x.numel() <= 6 and x.dim() < 2:
+            words.append(f"{name} = {listed(x)}".removeprefix(" = "))
+        elif torch.is_tensor(x):
+            words.append(f"{name} of shape {tuple(x.shape)}".strip())
+        elif isinstance(x, int | float):
+            words.append(f"{name} = {x:.4g}".removeprefix(" = "))
+    return f"For {', '.join(words)}" if words else "In the smallest case"

@@ -1,13 +1,16 @@
 """What a wrong answer is told that is no declared slip: what stops it, and how it differs."""
 
 import functools
+import math
+import re
 
 import numpy as np
 import pytest
 import torch
 from on_the_page import hint_for
 
-from course_utils.exercises import CHECKS, CheckFailed, check
+from course_utils.exercises import CHECKS, CheckFailed, check, checking, hints
+from course_utils.exercises.answers import itself
 from course_utils.exercises.checking import Exercise
 
 BITS = CHECKS["bits_per_dimension"]
@@ -249,3 +252,76 @@ def test_an_answer_that_fails_for_some_entries_is_told_which():
         assert hint in failed.value.hint
     with pytest.raises(CheckFailed, match="instead of a number: log 0"):
         exercise(lambda u: (-u).log())
+
+
+# --- the second hint ---
+
+
+def hints_in_a_row(name, *answers):
+    """What `check` says of one answer after the other; "" where it is right."""
+    for answer in answers:
+        try:
+            check(name, answer)
+            yield ""
+        except CheckFailed as problem:
+            yield problem.hint
+
+
+@pytest.fixture
+def first_tries(monkeypatch):
+    monkeypatch.setattr(checking, "FAILED", {})
+
+
+def test_the_second_wrong_try_is_told_a_case_with_what_is_right(first_tries, capsys):
+    def swapped(log_p, D):
+        return 8 - log_p / D
+
+    first, second, praised, fresh = hints_in_a_row(
+        "bits_per_dimension",
+        swapped,
+        swapped,
+        lambda log_p, D: 8 - log_p / D / math.log(2),
+        swapped,
+    )
+    assert "second hint" not in first and second.startswith(first) and not praised
+    case = re.search(r"second hint: For `log_p` = .*, `D` = .* the right answer is (.*);", second)
+    solved = [right.item() for (right,) in CHECKS["bits_per_dimension"].solve()[0]]
+    assert any(float(case[1]) == pytest.approx(value, rel=1e-3) for value in solved)
+    assert fresh == first
+
+
+def test_a_stub_is_no_try_and_gets_no_second_hint(first_tries):
+    def stub(log_p, D):
+        raise NotImplementedError("Write it here.")
+
+    *_, last = hints_in_a_row("bits_per_dimension", stub, stub, stub)
+    assert "second hint" not in last
+
+
+ON_PAPER = [name for name, exercise in CHECKS.items() if exercise.ask is itself]
+
+
+@pytest.mark.parametrize("name", ON_PAPER)
+def test_of_a_number_found_on_paper_the_second_hint_says_only_the_side(name, first_tries):
+    (right,), _ = CHECKS[name].solve()
+    values = [part.item() for part in right if part.dim() == 0]
+    assert values
+    for off, said in ((0.731, "too large"), (-0.731, "too small")):
+        answer = tuple(value + off for value in values)
+        *_, last = hints_in_a_row(name, *2 * [answer if len(answer) > 1 else answer[0]])
+        assert last.endswith(f"A second hint: Yours is {said}.")
+        assert not any(f"{value:.4g}" in last.split("second hint")[1] for value in values)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_second_hints_are_short(name):
+    exercise = CHECKS[name]
+    right, _ = exercise.solve()
+    if exercise.ask is itself:
+        return
+    for part in range(len(exercise.parts)):
+        found = [case[part] + 1 for case in right]
+        wanted = [case[part] for case in right]
+        it = hints.Comparison(found, wanted, exercise.close, exercise.inputs(), lambda *x: 1)
+        assert re.search(r"the right answer (is|has) .*\.$", hints.worked_case(it))
+        assert len(hints.worked_case(it)) < 300
