@@ -166,8 +166,12 @@ class Exercise:
             Comparison(f, r, self.close, self.inputs(), answer)
             for f, r in zip(zip(*found), zip(*right))
         ]
-        wrong = [it for it in compared if not self.agree([it.found], [it.right])]
-        stronger = worked_case(wrong[0])
+        name, wrong = next(
+            (name, it)
+            for name, it in zip(self.parts, compared)
+            if not self.agree([it.found], [it.right])
+        )
+        stronger = worked_case(wrong)
         for hint, slip in slips.items():
             if self.agree(found, slip):
                 raise CheckFailed(hint, stronger)
@@ -176,9 +180,8 @@ class Exercise:
                 again = [self.results_of(answer, inputs) for inputs in self.inputs()]
             if not self.agree(again, found):
                 raise CheckFailed("It gives something else each time: it must not draw at random.")
-        name = self.parts[compared.index(wrong[0])]
         where = f"{name}: " if name else ""
-        raise CheckFailed(where + difference(wrong[0]) + notebook_names_in(answer), stronger)
+        raise CheckFailed(where + difference(wrong) + notebook_names_in(answer), stronger)
 
     def agree(self, found: Sequence, right: Sequence) -> bool:
         """Whether all parts agree for all inputs; None agrees with anything."""

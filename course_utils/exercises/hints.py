@@ -177,7 +177,7 @@ def entries(it: Comparison, failed: Callable[[Tensor, Tensor], Tensor], fine: st
     others do not; empty where the answer has not the shape of that input.
     """
     for inputs, found, right in zip(it.tries, it.found, it.right):
-        x = inputs[0]
+        x = inputs[0] if inputs else None
         if not (is_float_tensor(x) and x.dim() == 1 and x.shape == found.shape):
             return ""
         bad = failed(found.double(), right.double())
