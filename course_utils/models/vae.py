@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.arguments import counts
+from course_utils.data import scaled
 from course_utils.distributions import (
     bernoulli_log_prob,
     continuous_bernoulli_log_prob,
@@ -121,6 +122,28 @@ class VAE(nn.Module):
     def loss(self, x: Tensor) -> Tensor:
         """What training minimises: minus the ELBO, (B,), nats."""
         return -self.elbo(x)
+
+    @torch.no_grad()
+    def start_at_mean(self, images: Tensor) -> None:
+        r"""Set the decoder's last bias so that a new model decodes every code to the mean image.
+
+        For Bernoulli pixels: to the log-odds of their means, which are kept within [0.001, 0.999].
+        Training then begins with how much ink each pixel has, which takes the first hundred steps
+        otherwise. A convolution has one bias for all pixels: the mean grey's.
+        Source: Burda et al. (2016), in their code.
+
+        Args:
+            images: (N, D) or (N, H, W), the training set: uint8, or shares of ink.
+        Raises:
+            ValueError: for images of another number of pixels.
+        """
+        rows = images.flatten(1)
+        check_width(rows, self.data_dim, "images")
+        mean = sum(scaled(part).sum(0, dtype=torch.float64) for part in rows.split(10_000))
+        mean = mean / len(rows)
+        bias = [m.bias for m in self.decoder.modules() if hasattr(m, "bias")][-1]
+        mean = mean.mean(0, keepdim=True) if len(bias) == 1 else mean
+        bias.copy_(torch.logit(mean, eps=1e-3) if self.outputs_logits else mean)
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:

@@ -49,6 +49,7 @@ from course_utils.training.steps import (
 
 BINARIZE = ("none", "dynamic")
 PRECISIONS = (None, "highest", "high", "medium", "bfloat16")
+BETAS = (0.9, 0.99)  # of Adam: gradients are forgotten after some 100 steps, for runs are short
 EVALUATION_CHUNK = 1_000  # rows scored at a time: their activations stay in the processor's cache
 
 
@@ -293,7 +294,9 @@ class _Run:
         if plan.binarize == "dynamic":
             test, sample = binarize_once(test, seed=0), binarize_once(sample, seed=0)
         self.scored = {"train": sample, "test": test}
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=plan.learning_rate, fused=True)
+        self.optimizer = torch.optim.Adam(
+            model.parameters(), lr=plan.learning_rate, betas=BETAS, fused=True
+        )
         how = (plan.batch_size, plan.binarize, plan.precision, plan.compiled)
         self.steps = Steps(model, train, loss, self.optimizer, *how)
         self.generator = generator_of(train.device)

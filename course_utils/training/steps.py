@@ -1,6 +1,5 @@
 """Optimiser steps over rows that live on the device: batches, learning rate, precision."""
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -51,17 +50,17 @@ def losses_of(loss: Loss, model: nn.Module, x: Tensor) -> Tensor:
 
 
 def one_cycle(step: int, steps: int, peak: float) -> float:
-    """Learning rate of step 0 .. steps - 1: up to the peak in a fifth of them, then down.
+    """Learning rate of step 0 .. steps - 1: up to the peak in a fifth of them, then down to 0.
 
-    Along half a cosine each way: from 1/25 of the peak, and to 1/250,000 of it. Bit for bit that
-    of `torch.optim.lr_scheduler.OneCycleLR`, which can tell only the next step's.
-    Source: Smith and Topin (2018).
+    Along a straight line each way: from 1/25 of the peak, and to 1/250,000 of it. Bit for bit that
+    of `torch.optim.lr_scheduler.OneCycleLR` with `anneal_strategy="linear"`, which can tell only
+    the next step's. Source: Smith and Topin (2018).
     """
     low, top = peak / 25, (WARM_UP + 1e-9) * steps - 1  # 1e-9: never the same step as the first
     start, end, share = low, peak, step / top
     if step > top:
         start, end, share = peak, low / 1e4, (step - top) / (steps - 1 - top)
-    return end + (start - end) / 2.0 * (math.cos(math.pi * share) + 1)
+    return (end - start) * share + start
 
 
 def has_bfloat16(device: torch.device) -> bool:

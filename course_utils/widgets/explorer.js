@@ -418,7 +418,8 @@ window.explorer = (() => {
     if (pad) pad.repaint();
     refresh();
   }
-  painter.dark.addEventListener("change", repaint);
+  // A list of its own: who reads `matches` before Chromium reports the change keeps it from doing so.
+  window.matchMedia(painter.dark.media).addEventListener("change", repaint);
   repaint();
 
   return {

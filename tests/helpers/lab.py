@@ -141,7 +141,7 @@ class Page:
         self.open(name)
 
     def open(self, name):
-        """Open a notebook on the page of JupyterLab, and wait until it and its kernel are there."""
+        """Open a notebook in JupyterLab, and wait until it and its kernel are there."""
         self.tab.wait_for_function("window.jupyterapp && window.jupyterapp.restored")
         self.tab.evaluate("() => window.jupyterapp.restored")
         wanted = {"path": name, "factory": "Notebook"}

@@ -50,6 +50,51 @@ def random_linear_vae(latent_dim: int, dim: int = 6) -> LinearVAE:
     return model
 
 
+# --- where training begins ---
+
+
+def without_weights(model):
+    """The model, its decoder's last layer reduced to the bias."""
+    with torch.no_grad():
+        [m.weight for m in model.decoder.modules() if hasattr(m, "weight")][-1].zero_()
+    return model
+
+
+@every_vae
+@pytest.mark.parametrize("kind", ["uint8", "shares", "pictures"])
+def test_a_model_that_starts_at_the_mean_decodes_to_it(build, kind):
+    model = without_weights(build())
+    images = torch.randint(20, 235, (50, model.data_dim), dtype=torch.uint8)
+    mean = images.numpy().mean(0) / 255
+    if isinstance(model, ConvVAE):
+        mean = np.full(784, mean.mean())  # one bias for all pixels
+    images = {"uint8": images, "shares": images / 255, "pictures": images[:, None]}[kind]
+    model.start_at_mean(images)
+    decoded = model.decode_mean(torch.randn(3, model.latent_dim))
+    np.testing.assert_allclose(decoded.detach(), np.broadcast_to(mean, decoded.shape), atol=1e-6)
+
+
+def test_the_mean_is_the_best_start_without_a_code():
+    """The negative log-likelihood per image is then the entropy of independent pixels."""
+    model = without_weights(VAE(2, 5, data_dim=7))
+    images = (torch.rand(400, 7) < torch.linspace(0.1, 0.9, 7)).float()
+    model.start_at_mean(images)
+    nll = -model.log_prob_of(images, model.decode(torch.zeros(400, 2))).mean().item()
+    assert nll == pytest.approx(stats.bernoulli(images.numpy().mean(0)).entropy().sum(), rel=1e-6)
+
+
+def test_pixels_that_never_change_get_finite_log_odds():
+    model = without_weights(VAE(2, 5, data_dim=2))
+    model.start_at_mean(torch.tensor([[0.0, 1.0]] * 10))
+    decoded = model.decode_mean(torch.zeros(1, 2)).detach()
+    np.testing.assert_allclose(decoded, [[0.001, 0.999]], rtol=1e-5)
+
+
+def test_the_mean_of_images_of_another_size_is_refused():
+    with pytest.raises(ValueError, match=r"expected images of shape \(\.\.\., 7\), got \(4, 9\)"):
+        VAE(2, 5, data_dim=7).start_at_mean(torch.rand(4, 3, 3))
+
+
 # --- shapes, options, errors ---
 
 

@@ -23,6 +23,7 @@ from helpers.runs import (
 from course_utils import files
 from course_utils.models import MODELS, VAE
 from course_utils.training import (
+    CHECKPOINTS,
     CheckpointError,
     checkpoints,
     fit,
@@ -170,6 +171,16 @@ def test_packaged_model_is_found_by_its_name_and_a_file_comes_first(monkeypatch,
         load_checkpoint("yours")
     save_checkpoint("mine", small_vae(seed=2))
     assert_same(load_checkpoint("mine").state_dict(), small_vae(seed=2).state_dict())
+
+
+@pytest.mark.parametrize("path", sorted(CHECKPOINTS.glob("*.pt")), ids=lambda path: path.stem)
+def test_a_packaged_model_with_one_damaged_byte_is_refused(path, tmp_path):
+    assert not load_checkpoint(path).training
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1  # among the weights
+    (tmp_path / "damaged.pt").write_bytes(damaged)
+    with pytest.raises(CheckpointError, match=r"damaged.pt: damaged"):
+        load_checkpoint(tmp_path / "damaged.pt")
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,12 @@ def test_schedule_is_torch_s_own(steps, peak):
     """Bit for bit. Torch divides by zero where a fifth of the steps is exactly one step."""
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     theirs = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, peak, steps, pct_start=0.2 + 1e-9, cycle_momentum=False
+        optimizer,
+        peak,
+        steps,
+        pct_start=0.2 + 1e-9,
+        anneal_strategy="linear",
+        cycle_momentum=False,
     )
     for step in range(steps):
         assert one_cycle(step, steps, peak) == theirs.get_last_lr()[0]
@@ -131,7 +136,8 @@ def test_bfloat16_steps_are_those_of_a_loop_written_out(monkeypatch):
     ends.append(weights_of(model))
     model = small_vae()
     torch.manual_seed(3)
-    optimizer, step = torch.optim.Adam(model.parameters(), fused=True), itertools.count()
+    optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.99), fused=True)
+    step = itertools.count()
     for _ in range(2):
         for rows in torch.randperm(50).split(20):
             with torch.autocast("cpu", torch.bfloat16):
