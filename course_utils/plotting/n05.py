@@ -1,5 +1,6 @@
 """Figures of notebook 05, a VAE on MNIST."""
 
+import math
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -40,23 +41,26 @@ def plot_history(history: History) -> tuple[Figure, np.ndarray]:
 
 
 def plot_towards(values: Sequence[float], goal: float, name: str) -> tuple[Figure, Axes]:
-    """An ELBO per epoch, (T,), climbing to a line that is known."""
+    """An ELBO per epoch, (T,), climbing to a line that is known; cut off 60 nats below it."""
     fig, ax = plt.subplots(figsize=(8, 3.6))
     ax.axhline(goal, color="black", linestyle=":", label=name)
     ax.plot(range(1, len(values) + 1), values, marker=".", label="ELBO")
-    ax.set(xlabel="epoch", ylabel="nats per image")
+    lowest = max(min(values), goal - 60)
+    margin = 0.05 * (goal - lowest)
+    ax.set(xlabel="epoch", ylabel="nats per image", ylim=(lowest - margin, goal + margin))
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend(loc="lower right")
     return fig, ax
 
 
 def plane_and_page(
-    model: nn.Module, z: Tensor, labels: Tensor, limit: float = 4, side: int = 14
+    model: nn.Module, z: Tensor, labels: Tensor, limit: float = 4, side: int = 11
 ) -> tuple[Figure, np.ndarray]:
     """Codes z (N, 2) coloured by class, and beside them what each place decodes to, on one square.
 
     Dotted circles are the prior's, at one, two and three standard deviations.
     """
-    fig, axes = panels(2, width=12.5, height=5.6)
+    fig, axes = panels(2, width=11, height=4.8)
     latent_scatter(z, labels, axes[0], limit, legend=False)
     for dots in axes[0].collections:
         dots.set_rasterized(True)
@@ -91,13 +95,15 @@ def against_prior(ticks: Tensor, density: Tensor, limit: float = 4) -> tuple[Fig
     ticks, density = ticks[inside].cpu(), density[inside][:, inside].cpu()
     prior = standard_normal(ticks)[:, None] * standard_normal(ticks)[None]
     ratio = torch.log2(density / prior).clamp(-4, 4)
-    fig, axes = panels(3, width=13, height=4.2)
+    fig, axes = panels(3, width=12, height=3.8)
     frame = {"extent": (-limit, limit, -limit, limit), "origin": "lower"}
-    highest = density.quantile(0.999).item() if density.numel() < 2**24 else density.max().item()
+    greys = plt.get_cmap("Greys", 8)  # few shades: each can be told, and the picture stays small
     for ax, values in zip(axes, (density, prior)):
-        shades = ax.imshow(values.T.numpy(), cmap="Greys", vmin=0, vmax=highest, **frame)
-    fig.colorbar(shades, ax=axes[1], shrink=0.8, label="density")
-    shades = axes[2].imshow(ratio.T.numpy(), cmap="RdBu_r", vmin=-4, vmax=4, **frame)
+        shades = ax.imshow(values.T.numpy(), cmap=greys, vmin=0, vmax=0.2, **frame)
+    fig.colorbar(shades, ax=axes[1], shrink=0.8, label="density", extend="max")
+    shades = axes[2].imshow(
+        ratio.T.numpy(), cmap=plt.get_cmap("RdBu_r", 8), vmin=-4, vmax=4, **frame
+    )
     bar = fig.colorbar(shades, ax=axes[2], shrink=0.8, ticks=[-4, -2, 0, 2, 4])
     bar.ax.set_yticklabels(["1/16", "1/4", "1", "4", "16"])
     titles = "aggregate posterior q(z)", "prior p(z)", "q(z) / p(z)"
@@ -255,28 +261,27 @@ def bars(values: dict[str, float], xlabel: str) -> tuple[Figure, Axes]:
 
 
 def steps_in_nats(rows: list[dict]) -> tuple[Figure, np.ndarray]:
-    """log p(x) against the number of latents, and what is gained from one number to the next.
+    """log p(x) against the number of latents, and two errors of the differences to the last one.
 
     Args:
-        rows: one for each number of latents, in ascending order: `latents`, `log_likelihood` and
-            `against_most`, the mean difference to the last row, with its `paired_error`.
+        rows: one for each number of latents, in ascending order: `latents`, `log_likelihood` with
+            its `standard_error`, and the `paired_error` of the difference to the last row.
     """
     fig, axes = panels(2, width=11.5, height=3.8)
     sizes = [row["latents"] for row in rows]
+    own = [row["standard_error"] for row in rows]
+    heights = {"log p(x)": [row["log_likelihood"] for row in rows]}
+    draw_lines(axes[0], sizes, heights, [{"marker": "o"}], {"log p(x)": torch.tensor(own)})
     errors = {
-        "log p(x)": torch.tensor([row["standard_error"] for row in rows]),
-        "difference": torch.tensor([row["paired_error"] for row in rows]),
+        "as if the digits were others": [math.hypot(error, own[-1]) for error in own[:-1]],
+        "paired, digit by digit": [row["paired_error"] for row in rows[:-1]],
     }
-    values = {
-        "log p(x)": [row["log_likelihood"] for row in rows],
-        "difference": [row["against_most"] for row in rows],
-    }
-    titles = (
-        "log p(x) of the model, ± 2 errors",
-        f"difference to M = {sizes[-1]}, ± 2 paired errors",
-    )
-    for ax, name, title in zip(axes, values, titles, strict=True):
-        draw_lines(ax, sizes, {name: values[name]}, [{"marker": "o"}], {name: errors[name]})
-        tick_sizes(ax, sizes)
-        ax.set(title=title, xlabel="latent variables M", ylabel="nats per image")
+    styles = [{"marker": "o", "color": PALETTE[4]}, {"marker": "s", "color": PALETTE[2]}]
+    draw_lines(axes[1], sizes[:-1], errors, styles)
+    axes[0].set(title="log p(x), ± 2 errors", ylabel="nats per image")
+    axes[1].set(title=f"error of the difference to M = {sizes[-1]}", ylim=(0, None))
+    axes[1].legend(fontsize=11)
+    for ax, ticks in zip(axes, (sizes, sizes[:-1]), strict=True):
+        tick_sizes(ax, ticks)
+        ax.set_xlabel("latent variables M")
     return fig, axes

@@ -93,11 +93,11 @@ def show_rows(
     ax.set_yticks(tile_centres(page.shape[0], len(rows)), list(rows))
     ax.tick_params(length=0)
     if framed:
-        side = page.shape[1] // n  # of an image, without the gap
+        side = (page.shape[1] + GAP) // n - GAP
         for x in tile_centres(page.shape[1], n):
             for y in tile_centres(page.shape[0], len(rows)):
                 frame = Rectangle((x - side / 2, y - side / 2), side, side)
-                frame.set(fill=False, edgecolor="#999999", linewidth=0.8)
+                frame.set(fill=False, edgecolor="#999999", linewidth=0.8, clip_on=False)
                 ax.add_patch(frame)
     return fig, ax
 

@@ -42,7 +42,6 @@ MEASURED = [
         "latents": latents,
         "log_likelihood": nats,
         "standard_error": 1.0,
-        "against_most": nats + 90,
         "paired_error": 0.2,
     }
     for latents, nats in [(2, -120.5), (20, -90.0)]

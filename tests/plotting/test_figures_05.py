@@ -28,11 +28,13 @@ def test_bars_are_as_long_as_their_values():
     assert "nats" in ax.get_xlabel()
 
 
-def test_steps_in_nats_shows_values_and_paired_differences():
+def test_steps_in_nats_shows_values_and_both_errors_of_a_difference():
     _, axes = plotting.steps_in_nats(MEASURED)
-    for ax, name in zip(axes, ("log_likelihood", "against_most"), strict=True):
-        assert list(ax.lines[0].get_xdata()) == [2, 20]
-        assert list(ax.lines[0].get_ydata()) == [row[name] for row in MEASURED]
+    assert list(axes[0].lines[0].get_xdata()) == [2, 20]
+    assert list(axes[0].lines[0].get_ydata()) == [-120.5, -90.0]
+    independent, paired = axes[1].lines
+    np.testing.assert_allclose(independent.get_ydata(), [2**0.5])
+    assert list(paired.get_ydata()) == [0.2]
 
 
 def test_confusion_is_that_of_scikit_learn_in_percent():
