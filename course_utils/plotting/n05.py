@@ -60,7 +60,7 @@ def plane_and_page(
 
     Dotted circles are the prior's, at one, two and three standard deviations.
     """
-    fig, axes = panels(2, width=11, height=4.8)
+    fig, axes = panels(2, width=10, height=4.4)
     latent_scatter(z, labels, axes[0], limit, legend=False)
     for dots in axes[0].collections:
         dots.set_rasterized(True)
@@ -130,7 +130,7 @@ def posteriors(
         gaussians: name to mean and log variance, each (n, 2); the axes of these are the plane's.
         x: (n, D), the images, as insets.
     """
-    fig, axes = panels(len(x), width=4.3 * len(x), height=4.6)
+    fig, axes = panels(len(x), width=4 * len(x), height=4.3)
     styles = [{"color": PALETTE[1]}, {"color": PALETTE[0], "linestyle": "--"}]
     for n, (ax, (first, second, log_density)) in enumerate(zip(axes, planes, strict=True)):
         density = (log_density - log_density.max()).exp().cpu()
@@ -163,11 +163,11 @@ def _level_of_mass(density: Tensor, mass: float) -> float:
 
 @torch.no_grad()
 def compare_latents(trained: dict[str, nn.Module], digits: ImageData) -> tuple[Figure, np.ndarray]:
-    """For two-dimensional VAEs: draws from q for 1,000 test digits above, dreams below."""
+    """For two-dimensional VAEs: draws from q for 500 test digits above, dreams below."""
     fig, axes = plt.subplots(
-        2, len(trained), figsize=(12, 6.2), height_ratios=(3, 1.2), squeeze=False
+        2, len(trained), figsize=(10.5, 5.6), height_ratios=(3, 1.2), squeeze=False
     )
-    x, labels = as_float(digits.test_images[:1000]), digits.test_labels[:1000]
+    x, labels = as_float(digits.test_images[:500]), digits.test_labels[:500]
     for column, (name, model) in enumerate(trained.items()):
         device = next(model.parameters()).device
         z = model.reparameterize(*model.encode(x.to(device))).cpu()
@@ -189,7 +189,7 @@ def two_digit_story(
     fig, axes = plt.subplots(
         3,
         len(models),
-        figsize=(3.2 * len(models), 5.2),
+        figsize=(2.8 * len(models), 4.6),
         height_ratios=(3.2, 0.8, 0.8),
         squeeze=False,
     )
@@ -230,6 +230,7 @@ def estimates_against_truth(
         ax.axhline(0, color="black", linewidth=1)
         ax.errorbar(range(len(miss)), miss, 2 * se.cpu()[order], fmt="o", color=PALETTE[i], ms=4)
         ax.set(title=name, xlabel="test digits, in the order of the left panel")
+        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.sharey(axes[0])
     axes[0].set_ylabel("estimate − truth, nats")
     return fig, axes
