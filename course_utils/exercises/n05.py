@@ -84,6 +84,61 @@ def colleague_loss(log_lik, kl):
 
 @exercise(
     5,
+    "against sums of densities draw by draw, for four batches, one of them tiny",
+    lambda: (
+        [(_log_densities(n, m),) for n, m in [(40, 2), (7, 20), (60, 5)]]
+        + [(_log_densities(12, 3) - 800,)]
+    ),
+)
+def information_from_draws(log_q):
+    """Mean over i of log q(z_i|x_i) - log (1/N) sum_j q(z_i|x_j)."""
+    n, own = len(log_q), log_q.diagonal()
+    top = log_q.max(1).values
+    log_sums = top + (log_q - top[:, None]).exp().sum(1).log()
+    right = (own - log_sums + math.log(n)).mean()
+    columns = torch.logsumexp(log_q, 0)
+    others = log_q.masked_fill(torch.eye(n).bool(), -math.inf)
+    return right, {
+        "q(z) is a mean over the images, not a sum: where is log N?": (own - log_sums).mean(),
+        "log N has the wrong sign: a mean is a sum divided by N.": (
+            (own - log_sums).mean() - math.log(n)
+        ),
+        "The other direction: the information is never negative on average.": -right,
+        "That is the sum over the images; asked for is their mean.": n * right,
+        "The sum must run over j, the q's, for each draw z_i: which dim is that?": (
+            (own - columns).mean() + math.log(n)
+        ),
+        "A mean of logarithms is not the logarithm of a mean.": (own - log_q.mean(1)).mean(),
+        "Only the diagonal has log q(z_i | x_i); `log_q.mean()` counts all pairs.": (
+            (log_q.mean(1) - log_sums).mean() + math.log(n)
+        ),
+        "That is the mean of log q(z) alone. What is subtracted from what?": (
+            (log_sums - math.log(n)).mean()
+        ),
+        "That is the mean of log q(z|x) alone; log q(z) is still to be subtracted.": own.mean(),
+        "The image's own q belongs to q(z), too: the mean is over all N.": (
+            own - others.logsumexp(1) + math.log(n)
+        ).mean(),
+        "All but the own q were counted, and divided by N - 1.": (
+            own - others.logsumexp(1) + math.log(n - 1)
+        ).mean(),
+        "One number is asked for: the mean over the images.": own - log_sums + math.log(n),
+        "In bits; the course measures in nats.": right / math.log(2),
+        "One logsumexp over all pairs is no mean of logarithms: one for each draw.": (
+            own.mean() - log_q.flatten().logsumexp(0) + 2 * math.log(n)
+        ),
+    }
+
+
+def _log_densities(images: int, latents: int) -> torch.Tensor:
+    """log q(z_i | x_j) of a draw of each of some Gaussians, under all of them: (N, N)."""
+    mu, std = torch.randn(images, latents), 0.3 + torch.rand(images, latents)
+    z = mu + std * torch.randn(images, latents)
+    return Normal(mu, std).log_prob(z[:, None]).sum(-1)
+
+
+@exercise(
+    5,
     "the least of 999 cross-entropies, for π = 0.001 to 0.999",
     lambda: [()],
     ask=itself,
@@ -101,7 +156,7 @@ def floor_of_half_grey():
         "Only one of the two terms, or a ½ too many.": least / 2,
         "Each term has its factor, a and 1 - a.": 2 * least,
         "One pixel is asked for, not all 784.": 784 * least,
-        "That is section 5's floor, of whole images; here it is one pixel.": 45.53,
+        "That is the floor of a whole image; here it is one pixel.": 45.53,
         "That is a logarithm to base 10; `log` here is the natural one.": least / math.log(10),
     }
 
@@ -133,7 +188,7 @@ def price_of_a_diagonal_q(A):
         ),
         "A mean over the diagonal, where a sum is asked for.": (logs / len(A) - log_det) / 2,
         "The logarithm of the determinant, not the determinant.": (logs - log_det.exp()) / 2,
-        "The inverse of A has the posterior's own variances; the text's hint says better ones.": (
+        "The inverse of A has the posterior's own variances; which ones make the KL least?": (
             (A.inverse().diagonal().log().sum() + log_det) / 2
         ),
         "The diagonal of A, not its eigenvalues: their logs add up to log |A|.": 0.0,

@@ -1,5 +1,6 @@
 """Figures of notebook 05, a VAE on MNIST."""
 
+import math
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -10,8 +11,14 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from course_utils.data import ImageData, as_float
-from course_utils.plotting.charts import draw_lines, ellipse, standard_normal, write_numbers
-from course_utils.plotting.latents import latent_scatter
+from course_utils.plotting.charts import (
+    draw_lines,
+    ellipse,
+    standard_normal,
+    tick_sizes,
+    write_numbers,
+)
+from course_utils.plotting.latents import latent_manifold, latent_scatter
 from course_utils.plotting.pages import GAP, as_images, mosaic, panels, show_page
 from course_utils.session import PALETTE, own_seed
 from course_utils.training import History
@@ -34,82 +41,142 @@ def plot_history(history: History) -> tuple[Figure, np.ndarray]:
 
 
 def plot_towards(values: Sequence[float], goal: float, name: str) -> tuple[Figure, Axes]:
-    """An ELBO per epoch, (T,), climbing to a line that is known."""
+    """An ELBO per epoch, (T,), climbing to a line that is known; cut off 60 nats below it."""
     fig, ax = plt.subplots(figsize=(8, 3.6))
     ax.axhline(goal, color="black", linestyle=":", label=name)
     ax.plot(range(1, len(values) + 1), values, marker=".", label="ELBO")
-    ax.set(xlabel="epoch", ylabel="nats per image")
+    lowest = max(min(values), goal - 60)
+    margin = 0.05 * (goal - lowest)
+    ax.set(xlabel="epoch", ylabel="nats per image", ylim=(lowest - margin, goal + margin))
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend(loc="lower right")
     return fig, ax
 
 
-def against_prior(z: Tensor, limit: float = 4) -> tuple[Figure, np.ndarray]:
-    """Draws z (N, 2) and the standard normal prior: the plane, and a histogram per dimension."""
-    fig, axes = panels(3, height=4)
-    axes[0].scatter(*z[:3000].T, s=3, alpha=0.3, linewidths=0)
+def plane_and_page(
+    model: nn.Module, z: Tensor, labels: Tensor, limit: float = 4, side: int = 11
+) -> tuple[Figure, np.ndarray]:
+    """Codes z (N, 2) coloured by class, and beside them what each place decodes to, on one square.
+
+    Dotted circles are the prior's, at one, two and three standard deviations.
+    """
+    fig, axes = panels(2, width=10, height=4.4)
+    latent_scatter(z, labels, axes[0], limit, legend=False)
+    for dots in axes[0].collections:
+        dots.set_rasterized(True)
+    page = latent_manifold(model, side, limit)
+    axes[1].imshow(
+        0.6 * page, cmap="gray_r", vmin=0, vmax=1, extent=(-limit, limit, -limit, limit)
+    )
+    axes[1].set(xlabel="$z_1$", ylabel="$z_2$")
+    axes[1].grid(False)
+    for ax, title in zip(axes, ("draws from q(z|x), by class", "decoded"), strict=True):
+        ax.set_title(title)
+        draw_prior(ax)
+    handles, names = axes[0].get_legend_handles_labels()
+    axes[0].legend(handles, names, loc="center right", bbox_to_anchor=(-0.16, 0.5), markerscale=4)
+    return fig, axes
+
+
+def draw_prior(ax: Axes) -> None:
+    """The standard normal prior of a plane, as circles of one, two and three deviations."""
     for radius in (1, 2, 3):
-        axes[0].plot(*ellipse(torch.zeros(2), torch.eye(2), radius), "k:", linewidth=1.2)
-    axes[0].set(xlim=(-limit, limit), ylim=(-limit, limit), xlabel="$z_1$", ylabel="$z_2$")
-    axes[0].set(title="draws from q(z); circles: prior")
-    axes[0].set_aspect("equal")
-    ticks = torch.linspace(-limit, limit, 200)
-    for m, ax in enumerate(axes[1:]):
-        ax.hist(z[:, m].numpy(), bins=60, density=True, alpha=0.6, label="aggregate posterior")
-        ax.plot(ticks, standard_normal(ticks), "k:", label="prior")
-        ax.set(xlabel=f"$z_{m + 1}$", xlim=(-limit, limit))
-    axes[1].set_ylabel("density")
-    handles, labels = axes[1].get_legend_handles_labels()
-    axes[1].set_ylim(0, 1.45 * axes[1].get_ylim()[1])
-    axes[1].legend(handles, labels, loc="upper center")
+        circle = ellipse(torch.zeros(2), torch.eye(2), radius)
+        ax.plot(*circle, color="black", linestyle=":", linewidth=1.5)
+
+
+def against_prior(ticks: Tensor, density: Tensor, limit: float = 4) -> tuple[Figure, np.ndarray]:
+    """A density (T, T) over the plane against the standard normal: both, and their ratio.
+
+    Args:
+        ticks: (T,), of both axes; z_1 varies along the first axis of `density`.
+    """
+    inside = ticks.abs() <= limit
+    ticks, density = ticks[inside].cpu(), density[inside][:, inside].cpu()
+    prior = standard_normal(ticks)[:, None] * standard_normal(ticks)[None]
+    ratio = torch.log2(density / prior).clamp(-4, 4)
+    fig, axes = panels(3, width=12, height=3.8)
+    frame = {"extent": (-limit, limit, -limit, limit), "origin": "lower"}
+    greys = plt.get_cmap("Greys", 8)  # few shades: each can be told, and the picture stays small
+    for ax, values in zip(axes, (density, prior)):
+        shades = ax.imshow(values.T.numpy(), cmap=greys, vmin=0, vmax=0.2, **frame)
+    fig.colorbar(shades, ax=axes[1], shrink=0.8, label="density", extend="max")
+    shades = axes[2].imshow(
+        ratio.T.numpy(), cmap=plt.get_cmap("RdBu_r", 8), vmin=-4, vmax=4, **frame
+    )
+    bar = fig.colorbar(shades, ax=axes[2], shrink=0.8, ticks=[-4, -2, 0, 2, 4])
+    bar.ax.set_yticklabels(["1/16", "1/4", "1", "4", "16"])
+    titles = "aggregate posterior q(z)", "prior p(z)", "q(z) / p(z)"
+    for ax, title in zip(axes, titles, strict=True):
+        ax.set(title=title, xlabel="$z_1$", ylabel="$z_2$")
+        ax.grid(False)
+        draw_prior(ax)
     return fig, axes
 
 
 def posteriors(
-    ticks: Tensor, log_posterior: Tensor, mu: Tensor, log_var: Tensor, x: Tensor
+    planes: Sequence[tuple[Tensor, Tensor, Tensor]],
+    gaussians: dict[str, tuple[Tensor, Tensor]],
+    x: Tensor,
 ) -> tuple[Figure, np.ndarray]:
-    """Exact posteriors on a grid as shades, the encoder's q as ellipses, the digits as insets.
+    """Exact posteriors and Gaussians beside them, each by the outlines of the same two masses.
+
+    Every pair of outlines holds 39 % and 86 % of its distribution: for a Gaussian these are one
+    and two standard deviations.
 
     Args:
-        ticks: (T,), of both axes. log_posterior: (n, T * T), z_1 varying slowest.
-        mu, log_var: (n, 2). x: (n, D), images.
+        planes: for each of n images the ticks (T,) of z_1 and of z_2, and the log density (T, T)
+            of its posterior there, z_1 along the first axis.
+        gaussians: name to mean and log variance, each (n, 2); the axes of these are the plane's.
+        x: (n, D), the images, as insets.
     """
-    fig, axes = panels(len(mu), width=4.3 * len(mu), height=4.2)
-    ticks, mu, std = ticks.cpu(), mu.cpu(), torch.exp(0.5 * log_var).cpu()
-    density = log_posterior.exp().cpu().view(-1, len(ticks), len(ticks)).transpose(1, 2)
-    for ax, p, centre, s, image in zip(axes, density, mu, std, as_images(x), strict=True):
-        ax.pcolormesh(ticks.numpy(), ticks.numpy(), p.numpy(), cmap="Blues", rasterized=True)
-        ax.plot(*ellipse(centre, s.diag()), color=PALETTE[1], label="q, two standard deviations")
-        # Frame whatever holds any posterior mass worth a shade, and all of q.
-        rows, columns = (p > 0.01 * p.max()).nonzero(as_tuple=True)
-        for axis, (index, m) in {"x": (columns, 0), "y": (rows, 1)}.items():
-            low = min(ticks[index.min()], centre[m] - 2 * s[m]).item()
-            high = max(ticks[index.max()], centre[m] + 2 * s[m]).item()
-            margin = 0.15 * (high - low)
-            ax.set(**{f"{axis}lim": (low - margin, high + 3 * margin)})
-        ax.set(xlabel="$z_1$", ylabel="$z_2$")
+    fig, axes = panels(len(x), width=4 * len(x), height=4.3)
+    styles = [{"color": PALETTE[1]}, {"color": PALETTE[0], "linestyle": "--"}]
+    for n, (ax, (first, second, log_density)) in enumerate(zip(axes, planes, strict=True)):
+        density = (log_density - log_density.max()).exp().cpu()
+        levels = [_level_of_mass(density, mass) for mass in (0.865, 0.393)]
+        grid = first.cpu().numpy(), second.cpu().numpy(), density.T.numpy()
+        ax.contourf(*grid, [*levels, 1.01], colors=[PALETTE[7]], alpha=0.45)
+        ax.contour(*grid, levels, colors=["#555555"], linewidths=1.2)
+        for (name, (mu, log_var)), style in zip(gaussians.items(), styles):
+            std = torch.exp(0.5 * log_var[n]).cpu()
+            for scale in (1, 2):
+                outline = ellipse(mu[n].cpu(), std.diag(), scale)
+                ax.plot(*outline, **style, label=name if scale == 1 else None)
+        ax.fill([], [], color=PALETTE[7], alpha=0.6, label="exact posterior")
+        ax.set(xlabel="$z_1$", ylabel="$z_2$", aspect="equal")
+        ax.set(
+            xlim=(first[0].item(), first[-1].item()), ylim=(second[0].item(), second[-1].item())
+        )
         ax.grid(False)
-        inset = ax.inset_axes([0.74, 0.74, 0.26, 0.26])
-        show_page(image.numpy(), ax=inset)
-    axes[0].legend(loc="lower right", fontsize=11)
+        show_page(as_images(x[[n]])[0].numpy(), ax=ax.inset_axes([0.76, 0.76, 0.24, 0.24]))
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig, axes
+
+
+def _level_of_mass(density: Tensor, mass: float) -> float:
+    """The density whose outline holds this share of a distribution on an even grid."""
+    descending = density.flatten().sort(descending=True).values
+    held = descending.cumsum(0) / descending.sum()
+    return descending[(held < mass).sum()].item()
 
 
 @torch.no_grad()
 def compare_latents(trained: dict[str, nn.Module], digits: ImageData) -> tuple[Figure, np.ndarray]:
-    """For two-dimensional VAEs: draws from q for 1,000 test digits above, dreams below."""
+    """For two-dimensional VAEs: draws from q for 500 test digits above, dreams below."""
     fig, axes = plt.subplots(
-        2, len(trained), figsize=(12, 6.2), height_ratios=(3, 1.3), squeeze=False
+        2, len(trained), figsize=(10.5, 5.6), height_ratios=(3, 1.2), squeeze=False
     )
-    x, labels = as_float(digits.test_images[:1000]), digits.test_labels[:1000]
+    x, labels = as_float(digits.test_images[:500]), digits.test_labels[:500]
     for column, (name, model) in enumerate(trained.items()):
         device = next(model.parameters()).device
         z = model.reparameterize(*model.encode(x.to(device))).cpu()
         limit = 1.05 * max(4, z.abs().quantile(0.99).item())
         top, bottom = axes[:, column]
         latent_scatter(z, labels, top, limit, legend=column == len(trained) - 1)
-        top.plot(*ellipse(torch.zeros(2), torch.eye(2)), color="black", linewidth=1.5)
+        draw_prior(top)
         top.set_title(name)
-        show_page(mosaic(model.sample(24), 8), "24 dreams", bottom)
+        show_page(mosaic(model.sample(12), 6), "12 dreams", bottom)
     return fig, axes
 
 
@@ -122,7 +189,7 @@ def two_digit_story(
     fig, axes = plt.subplots(
         3,
         len(models),
-        figsize=(3.2 * len(models), 5.2),
+        figsize=(2.8 * len(models), 4.6),
         height_ratios=(3.2, 0.8, 0.8),
         squeeze=False,
     )
@@ -163,6 +230,7 @@ def estimates_against_truth(
         ax.axhline(0, color="black", linewidth=1)
         ax.errorbar(range(len(miss)), miss, 2 * se.cpu()[order], fmt="o", color=PALETTE[i], ms=4)
         ax.set(title=name, xlabel="test digits, in the order of the left panel")
+        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.sharey(axes[0])
     axes[0].set_ylabel("estimate − truth, nats")
     return fig, axes
@@ -185,7 +253,7 @@ def confusion(labels: Tensor, guesses: Tensor) -> tuple[Figure, Axes]:
 def bars(values: dict[str, float], xlabel: str) -> tuple[Figure, Axes]:
     """One labelled bar per entry, its value written beside it."""
     fig, ax = plt.subplots(figsize=(9, 0.6 * len(values) + 1.2))
-    drawn = ax.barh(list(values), list(values.values()), color=PALETTE[: len(values)])
+    drawn = ax.barh(list(values), list(values.values()), color=PALETTE[0])
     ax.bar_label(drawn, fmt="{:.3g}", padding=12)
     ax.set(xlabel=xlabel, xlim=(0, 1.12 * max(values.values())))
     ax.invert_yaxis()
@@ -193,10 +261,28 @@ def bars(values: dict[str, float], xlabel: str) -> tuple[Figure, Axes]:
     return fig, ax
 
 
-def likelihood_bars(rows: list[dict]) -> tuple[Figure, Axes]:
-    """Measured -log p(x) of several models, with two standard errors; lower is better."""
-    values = {row["name"]: -row["log_likelihood"] for row in rows}
-    fig, ax = bars(values, "−log p(x), nats per image (lower is better)")
-    errors = [2 * row["standard_error"] for row in rows]
-    ax.errorbar(list(values.values()), range(len(rows)), xerr=errors, fmt="none", ecolor="black")
-    return fig, ax
+def steps_in_nats(rows: list[dict]) -> tuple[Figure, np.ndarray]:
+    """log p(x) against the number of latents, and two errors of the differences to the last one.
+
+    Args:
+        rows: one for each number of latents, in ascending order: `latents`, `log_likelihood` with
+            its `standard_error`, and the `paired_error` of the difference to the last row.
+    """
+    fig, axes = panels(2, width=11.5, height=3.8)
+    sizes = [row["latents"] for row in rows]
+    own = [row["standard_error"] for row in rows]
+    heights = {"log p(x)": [row["log_likelihood"] for row in rows]}
+    draw_lines(axes[0], sizes, heights, [{"marker": "o"}], {"log p(x)": torch.tensor(own)})
+    errors = {
+        "as if the digits were others": [math.hypot(error, own[-1]) for error in own[:-1]],
+        "paired, digit by digit": [row["paired_error"] for row in rows[:-1]],
+    }
+    styles = [{"marker": "o", "color": PALETTE[4]}, {"marker": "s", "color": PALETTE[2]}]
+    draw_lines(axes[1], sizes[:-1], errors, styles)
+    axes[0].set(title="log p(x), ± 2 errors", ylabel="nats per image")
+    axes[1].set(title=f"error of the difference to M = {sizes[-1]}", ylim=(0, None))
+    axes[1].legend(fontsize=11)
+    for ax, ticks in zip(axes, (sizes, sizes[:-1]), strict=True):
+        tick_sizes(ax, ticks)
+        ax.set_xlabel("latent variables M")
+    return fig, axes

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from course_utils.arguments import count
@@ -72,12 +73,15 @@ def show_page(page: np.ndarray, title: str = "", ax: Axes | None = None) -> tupl
     return ax.figure, ax
 
 
-def show_rows(rows: dict[str, Tensor], width: float = 10) -> tuple[Figure, Axes]:
+def show_rows(
+    rows: dict[str, Tensor], width: float = 10, framed: bool = False
+) -> tuple[Figure, Axes]:
     """Rows of images under each other, each with its name: `{"original": x, "decoded": x_hat}`.
 
     Args:
         rows: name to images (N, D), the same N in every row.
         width: of the figure, inches.
+        framed: draw a thin frame around every image, so that a blank one can be seen.
     """
     counts = {len(images) for images in rows.values()}
     if len(counts) != 1:
@@ -89,6 +93,13 @@ def show_rows(rows: dict[str, Tensor], width: float = 10) -> tuple[Figure, Axes]
     show_page(page, ax=ax)
     ax.set_yticks(tile_centres(page.shape[0], len(rows)), list(rows))
     ax.tick_params(length=0)
+    if framed:
+        side = (page.shape[1] + GAP) // n - GAP
+        for x in tile_centres(page.shape[1], n):
+            for y in tile_centres(page.shape[0], len(rows)):
+                frame = Rectangle((x - side / 2, y - side / 2), side, side)
+                frame.set(fill=False, edgecolor="#999999", linewidth=0.8, clip_on=False)
+                ax.add_patch(frame)
     return fig, ax
 
 
@@ -102,6 +113,8 @@ def show_grids(
     fig, axes = plt.subplots(1, len(pages), figsize=(width, panel * aspect + 0.4), squeeze=False)
     for ax, name, page in zip(axes[0], grids, pages, strict=True):
         show_page(page, name, ax)
+    if (layout := fig.get_layout_engine()) is not None:
+        layout.set(wspace=0.08)  # so that one block does not touch the next one
     return fig, axes[0]
 
 

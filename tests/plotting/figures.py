@@ -25,13 +25,6 @@ def history() -> History:
     return History([{"epoch": e, **{k: v + e for k, v in values.items()}} for e in (1, 2, 3)])
 
 
-def grid_posterior(ticks: torch.Tensor, z_1: int, z_2: int) -> torch.Tensor:
-    """All mass on one point of the grid, z_1 varying slowest: (1, T * T)."""
-    mass = torch.zeros(len(ticks), len(ticks))
-    mass[z_1, z_2] = 1
-    return mass.log().view(1, -1)
-
-
 def codes(n: int = 30) -> torch.Tensor:
     return torch.randn(n, 2)
 
@@ -45,8 +38,13 @@ Z = torch.linspace(-3, 3, 61)
 BELL = Normal(0.0, 1.0).log_prob(Z).exp()
 LINE, CENTRE = torch.tensor([[2.0], [1.0]]), torch.tensor([1.0, 0.5])  # PPCA's W and mu
 MEASURED = [
-    {"name": "A", "log_likelihood": -90.0, "standard_error": 1.0},
-    {"name": "B", "log_likelihood": -120.5, "standard_error": 2.0},
+    {
+        "latents": latents,
+        "log_likelihood": nats,
+        "standard_error": 1.0,
+        "paired_error": 0.2,
+    }
+    for latents, nats in [(2, -120.5), (20, -90.0)]
 ]
 SWEEP = [
     {"beta": beta, "gap": {"a": gap, "b": 0.0, "digit": 0.9}, "active": units, "elbo": elbo}
@@ -229,13 +227,15 @@ N04 = {
 N05 = {
     "plot_history": (lambda: plotting.plot_history(history()), 3),
     "plot_towards": (lambda: plotting.plot_towards([1.0, 2.0], 3.0, "goal"), 0),
-    "against_prior": (lambda: plotting.against_prior(codes(50)), 3),
+    "plane_and_page": (lambda: plotting.plane_and_page(VAE(2, 5), codes(), classes(), side=3), 2),
+    "against_prior": (
+        lambda: plotting.against_prior(Z, BELL[:, None] * BELL[None], limit=2.5),
+        3,
+    ),
     "posteriors": (
         lambda: plotting.posteriors(
-            TICKS,
-            grid_posterior(TICKS, 4, 7).repeat(2, 1),
-            torch.zeros(2, 2),
-            torch.zeros(2, 2),
+            [(Z, Z, Normal(0.0, 1.0).log_prob(Z)[:, None] + Normal(0.0, 0.5).log_prob(Z))] * 2,
+            {"q": (torch.zeros(2, 2), torch.zeros(2, 2))},
             images(2),
         ),
         2,
@@ -256,7 +256,7 @@ N05 = {
     ),
     "confusion": (lambda: plotting.confusion(torch.arange(20) % 10, torch.arange(20) // 2), 0),
     "bars": (lambda: plotting.bars({"a": 1.0, "b": 2.0}, "nats"), 0),
-    "likelihood_bars": (lambda: plotting.likelihood_bars(MEASURED), 0),
+    "steps_in_nats": (lambda: plotting.steps_in_nats(MEASURED), 2),
 }
 N06 = {
     "unit_bars": (lambda: plotting.unit_bars(torch.rand(3), ["z3", "z1", "z2"]), 0),

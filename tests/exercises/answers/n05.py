@@ -81,6 +81,49 @@ WRONG["colleague_loss"] = {
     "does not multiply": lambda log_lik, kl: -784 * log_lik + 20 * kl,
 }
 
+
+def information_by_loop(log_q):
+    total = 0.0
+    for i, row in enumerate(log_q.tolist()):
+        top = max(row)
+        mean = sum(math.exp(entry - top) for entry in row) / len(row)
+        total += row[i] - top - math.log(mean)
+    return total / len(log_q)
+
+
+RIGHT["information_from_draws"] = [
+    information_by_loop,
+    lambda t: (t.diag() - t.logsumexp(1)).mean() + math.log(len(t)),
+    lambda t: (t.log_softmax(dim=1).diagonal() + math.log(t.shape[0])).mean(),
+    lambda t: np.mean(
+        np.diag(t.numpy()) - np.logaddexp.reduce(t.numpy(), axis=1) + np.log(len(t))
+    ),
+]
+
+WRONG["information_from_draws"] = {
+    "where is log N": lambda t: (t.diag() - t.logsumexp(1)).mean(),
+    "wrong sign: a mean": lambda t: (t.diag() - t.logsumexp(1)).mean() - math.log(len(t)),
+    "other direction": lambda t: (t.logsumexp(1) - math.log(len(t)) - t.diag()).mean(),
+    "sum over the images": lambda t: (t.diag() - t.logsumexp(1) + math.log(len(t))).sum(),
+    "which dim is that": lambda t: (t.diag() - t.logsumexp(0) + math.log(len(t))).mean(),
+    "mean of logarithms is not": lambda t: t.diag().mean() - t.mean(),
+    "Only the diagonal": lambda t: t.mean() - t.logsumexp(1).mean() + math.log(len(t)),
+    "log q(z) alone": lambda t: (t.logsumexp(1) - math.log(len(t))).mean(),
+    "still to be subtracted": lambda t: t.diag().mean(),
+    "own q belongs": lambda t: (
+        (t.diag() - (t - 1e9 * torch.eye(len(t))).logsumexp(1)).mean() + math.log(len(t))
+    ),
+    "divided by N - 1": lambda t: (
+        (t.diag() - (t - 1e9 * torch.eye(len(t))).logsumexp(1)).mean() + math.log(len(t) - 1)
+    ),
+    "One number is asked": lambda t: t.diag() - t.logsumexp(1) + math.log(len(t)),
+    "In bits": lambda t: ((t.diag() - t.logsumexp(1)).mean() + math.log(len(t))) / math.log(2),
+    "One logsumexp over all": lambda t: (
+        t.diag().mean() - t.flatten().logsumexp(0) + 2 * math.log(len(t))
+    ),
+    "NaN or infinity": lambda t: (t.diag() - t.exp().mean(1).log()).mean(),
+}
+
 RIGHT["floor_of_half_grey"] = [0.69, np.log(2), torch.tensor(2.0).log(), Fraction(693, 1000)]
 
 WRONG["floor_of_half_grey"] = {
@@ -91,7 +134,7 @@ WRONG["floor_of_half_grey"] = {
     "Only one of the two terms": -0.5 * math.log(0.5),
     "Each term has its factor": -2 * math.log(0.5),
     "not all 784": 784 * math.log(2),
-    "section 5's floor": 45.53,
+    "floor of a whole image": 45.53,
     "base 10": math.log10(2),
 }
 
