@@ -14,7 +14,7 @@ from course_utils.exercises.hints import same_form
 
 @exercise(
     0,
-    "8 bits for uniform pixels, one bit less for each log 2 of density and dimension",
+    "8 bits for uniform pixels, one bit less if each density is twice as high",
     lambda: [(0.0, 784), (784 * math.log(2), 784), (-55.5, 1), (uniform(-2e3, 2e3), 3072)],
 )
 def bits_per_dimension(log_p, D):

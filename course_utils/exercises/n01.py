@@ -33,7 +33,7 @@ def share_explained(eigenvalues, M):
 
 @exercise(
     1,
-    "only missing pixels count, for holes of every size, none included",
+    "only missing pixels count, and without a hole the loss is 0",
     lambda: [
         (torch.rand(B, D), torch.rand(B, D), (torch.rand(B, D) < share).float())
         for B, D, share in [(5, 784, 0.8), (3, 20, 0.5), (1, 30, 0.1), (2, 20, 1.0)]

@@ -15,6 +15,7 @@ from course_utils.plotting.n00 import (
     area_table,
     density_panels,
     distances_from_peak,
+    em_panels,
     mixture_image,
     roc_curves,
     score_strips,
@@ -23,6 +24,7 @@ from course_utils.plotting.n00 import (
 from course_utils.plotting.n01 import (
     code_clouds,
     gap_map,
+    gap_panels,
     map_and_digit,
     plane_walk,
 )
@@ -106,10 +108,12 @@ __all__ = [
     "derivations",
     "distances_from_peak",
     "draws_and_density",
+    "em_panels",
     "estimates_against_truth",
     "frozen_noise",
     "gap_against_beta",
     "gap_map",
+    "gap_panels",
     "gaps_to_best",
     "generative_story",
     "histogram_and_line",

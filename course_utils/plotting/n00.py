@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.plotting.charts import write_numbers
+from course_utils.plotting.charts import ellipse, write_numbers
 from course_utils.plotting.pages import panels
 from course_utils.session import PALETTE
 
@@ -73,6 +73,42 @@ def density_panels(
     return fig, axes
 
 
+def em_panels(
+    runs: dict[str, dict[str, tuple[Tensor, Tensor, Tensor]]], points: Tensor, climb: Tensor
+) -> tuple[Figure, np.ndarray]:
+    """Mixtures in the plane while EM fits them, a row for each run, and how log p(x) rises.
+
+    Args:
+        runs: name of a run to its moments, name of a moment to (share, mu, cov). A component is
+            an ellipse at two standard deviations; the larger its share, the thicker its line.
+        points: (N, 2). climb: (runs, steps + 1), average log p(x) after each step.
+    """
+    columns = max(len(moments) for moments in runs.values())
+    fig, axes = plt.subplots(
+        len(runs), columns + 1, figsize=(15, 3 * len(runs)), width_ratios=[1] * columns + [1.3]
+    )
+    for ax, moment in zip(axes[0], next(iter(runs.values()))):
+        ax.set_title(moment)
+    for row, (name, moments) in zip(axes, runs.items(), strict=True):
+        for ax, (share, mu, cov) in zip(row, moments.values(), strict=False):
+            ax.scatter(*points.T, s=3, color="#999999", linewidths=0)
+            for colour, weight, centre, root in zip(
+                PALETTE, share, mu, torch.linalg.cholesky(cov)
+            ):
+                width = 1 + 6 * weight.item()
+                ax.plot(*ellipse(centre, root), color=colour, linewidth=width)
+            ax.set(xlim=(-3.7, 3.7), ylim=(-3.7, 3.7), xticks=(-2, 0, 2), yticks=(-2, 0, 2))
+            ax.set_aspect("equal")
+            ax.grid(False)
+        row[0].set_ylabel(name)
+        row[-1].set_visible(False)
+    curves = fig.add_subplot(axes[0, 0].get_gridspec()[:, -1])
+    for start, heights in enumerate(climb.tolist()):
+        curves.plot(heights, color="#0072B2", linewidth=1.2 + 1.6 * (start < len(runs)))
+    curves.set(xlabel="steps of EM", title="average log p(x), nats per point")
+    return fig, axes
+
+
 def _colours(names: Sequence[str]) -> list[str]:
     """A colour for each kind of image, the same in every figure; a kind by another name: black."""
     return [KINDS.get(name, "#000000") for name in names]
@@ -83,7 +119,8 @@ def score_strips(
 ) -> tuple[Figure, np.ndarray]:
     """Scores of digits and of each kind of suspects, a strip each, and who passes the threshold.
 
-    Scores far below those of the digits are collected at the left edge.
+    Scores far below those of the digits are collected at the left edge; where most of a kind is
+    so low, an arrow points there with their median.
 
     Args:
         digits: (N,), scores of images to accept; suspects: name to the scores (n,) of images to
@@ -103,6 +140,9 @@ def score_strips(
         ax.set(yticks=[], ylim=(0, 1.15))
         share = (scores >= threshold).double().mean().item()
         ax.text(1.01, 0.4, f"{share:.0%}", transform=ax.transAxes)
+        if (middle := scores.median().item()) < low:
+            text = f"◀  below the axis: median {middle:,.0f}"
+            ax.text(bins[2], 0.5, text, va="center", fontsize=12)
         ax.grid(False)
     axes[0].set_title("left of the dashed line: rejected", fontsize=12)
     axes[0].text(1.01, 1.2, "accepted", transform=axes[0].transAxes, fontsize=11)

@@ -6,9 +6,9 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from torch import Tensor
+from torch import Tensor, nn
 
-from course_utils.plotting.latents import latent_scatter
+from course_utils.plotting.latents import latent_manifold, latent_scatter
 from course_utils.plotting.pages import as_images, mosaic, panels, show_page, tile_centres
 
 SCATTERED = 2_500  # codes that a cloud shows: more make the file large and the picture no better
@@ -70,11 +70,41 @@ def gap_map(
     extent, values = (-limit, limit, -limit, limit), distance.numpy()
     scale = _gap_scale(values, tau)
     drawn = ax.imshow(values, cmap="viridis_r", origin="lower", extent=extent, norm=scale)
-    ax.contour(values, [tau], colors="black", linewidths=0.7, extent=extent)
+    ax.contour(values, [tau], colors="black", linewidths=0.9, extent=extent)
     ax.set(xlabel="$z_1$", ylabel="$z_2$", title="distance to the nearest code")
     ax.grid(False)
-    ax.figure.colorbar(drawn, ax=ax, shrink=0.8)
+    ax.figure.colorbar(drawn, ax=ax, shrink=0.8, label="distance d(z)")
     return ax.figure, ax
+
+
+def gap_panels(
+    model: nn.Module,
+    codes: Tensor,
+    labels: Tensor,
+    distance: Tensor,
+    limit: float,
+    tau: float,
+    side: int = 12,
+) -> tuple[Figure, np.ndarray]:
+    """One square of the plane three times: codes, distance to the nearest one, decoded images.
+
+    Args:
+        model: with `decode_mean` and two latent dimensions. codes: (N, 2), with labels (N,).
+        distance: (T, T) over the square, z_2 along the rows; at tau a line in two panels.
+    """
+    fig, axes = panels(3, width=17, height=5.8)
+    latent_scatter(codes[:SCATTERED], labels[:SCATTERED], axes[0], limit, legend=False)
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13), "ncols": 10}
+    axes[0].legend(**below, markerscale=4, handletextpad=0, columnspacing=0.7, fontsize=11)
+    axes[0].set_title("codes of test digits")
+    gap_map(distance, limit, tau, axes[1])
+    extent = (-limit, limit, -limit, limit)
+    page = latent_manifold(model, side, limit)
+    axes[2].imshow(page, cmap="gray_r", vmin=0, vmax=1.5, extent=extent)  # paler than the line
+    axes[2].contour(distance.numpy(), [tau], colors="black", linewidths=0.9, extent=extent)
+    axes[2].set(xlabel="$z_1$", ylabel="$z_2$", title="decoded")
+    axes[2].grid(False)
+    return fig, axes
 
 
 def map_and_digit(distance: Tensor, at: Tensor, image: Tensor, tau: float) -> np.ndarray:

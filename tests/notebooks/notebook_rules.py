@@ -190,9 +190,25 @@ def sentences(nb):
                 yield i, len(re.findall(r"\w[\w’'-]*", one))
 
 
+def has_path(nb):
+    """Whether there are Deeper sections, marked ◇, beside the core."""
+    return any(text.startswith("◇") for _, _, text in headings(nb))
+
+
+def folded(nb):
+    """Where there is a path, installation, checks and predictions have their input folded."""
+    begins = r"^(REPOSITORY = |predict\()"
+    return [
+        (i, "an input that is not folded (jupyter.source_hidden)")
+        for i, cell in cells_of(nb, "code" if has_path(nb) else "none")
+        if ("check" in tags_of(cell) or re.search(begins, cell["source"], re.MULTILINE))
+        and not cell["metadata"].get("jupyter", {}).get("source_hidden")
+    ]
+
+
 def sentence_length(nb):
     """Where there is a path, at most 3 % of the sentences are longer than 25 words."""
-    if not any(text.startswith("◇") for _, level, text in headings(nb)):
+    if not has_path(nb):
         return []
     found = [(i, words) for i, words in sentences(nb) if words]
     long = [(i, f"a sentence of {words} words") for i, words in found if words > LONG_SENTENCE]
@@ -338,25 +354,18 @@ def alternative_text(nb):
 
 def errors(nb):
     """An error is stored exactly where the tag `raises-exception` promises one."""
-    complaints = []
-    for i, cell in cells_of(nb, "code"):
-        stored = any(output["output_type"] == "error" for output in cell["outputs"])
-        promised = "raises-exception" in tags_of(cell)
-        if stored and not promised:
-            complaints.append((i, "a stored error without the tag raises-exception"))
-        if promised and not stored:
-            complaints.append((i, "the tag raises-exception, and no error"))
-    return complaints
+    return [
+        (i, "a stored error and the tag raises-exception: only one of them")
+        for i, cell in cells_of(nb, "code")
+        if ("raises-exception" in tags_of(cell))
+        != any(output["output_type"] == "error" for output in cell["outputs"])
+    ]
 
 
 def known_tags(nb):
     """Only tags that somebody reads, and never one that skips a cell."""
     return [
-        (
-            i,
-            f"the tag {tag!r}"
-            + (" hides a cell from the tests" if "skip" in tag else " is unknown"),
-        )
+        (i, f"the tag {tag!r} {'hides a cell from the tests' if 'skip' in tag else 'is unknown'}")
         for i, cell in enumerate(nb["cells"])
         for tag in tags_of(cell)
         if tag not in TAGS
@@ -449,6 +458,7 @@ RULES = [
     deeper_sections,
     names_of_sources,
     sentence_length,
+    folded,
     executed_in_order,
     neutral_metadata,
     prose_to_code,

@@ -18,6 +18,7 @@ DEVICE = torch.device("cpu")
 @pytest.fixture(scope="module")
 def page():
     names = ["Autoencoder", "squared_error", "second_moment", "linear_error", "train_linear"]
+    names += ["train_with_S"]
     names += ["principal_angles", "share_held", "correlation", "interpolate", "random_mask"]
     names += ["lean", "searcher", "distance", "share_empty"]
     return shown(1, *names, device=DEVICE)
@@ -61,9 +62,20 @@ def test_training_finds_the_leading_eigenvectors(page, tied, seed):
     torch.manual_seed(seed)
     basis = torch.linalg.qr(torch.randn(8, 8, dtype=torch.float64)).Q
     S = basis @ torch.diag(torch.tensor([5.0, 4, 3, 2, 1, 0.5, 0.2, 0.1]).double()) @ basis.T
-    W, V = page.train_linear(S, 2, tied=tied)
+    W, V = page.train_with_S(S, 2, tied=tied)
     assert page.principal_angles(W, basis[:, :2])[0] < 0.1
     assert abs(page.linear_error(W, V, S) - 6.8) < 1e-3  # 3 + 2 + 1 + 0.5 + 0.2 + 0.1
+    assert not W.requires_grad and not V.requires_grad
+
+
+def test_training_on_batches_comes_as_low_as_pca(page):
+    torch.manual_seed(3)
+    scales = torch.tensor([3.0, 2.0, 0.5, 0.4, 0.3, 0.2])
+    x = torch.randn(4000, 6) * scales + 1  # not centred: the mean is taken off on the way
+    mean = x.mean(0)
+    W, V = page.train_linear(x, mean, 2, epochs=30)
+    least = torch.linalg.eigvalsh((x - mean).T.cov(correction=0))[:-2].sum()
+    assert page.squared_error(x - mean, (x - mean) @ V.T @ W.T) < 1.001 * least
     assert not W.requires_grad and not V.requires_grad
 
 

@@ -32,7 +32,7 @@ def test_there_are_notebooks():
     misnamed = [
         path.name
         for path in PATHS
-        if path.stem not in SPARED and not re.match(r"\d\d_[a-z0-9_]+\.ipynb$", path.name)
+        if path.stem != "start_here" and not re.match(r"\d\d_[a-z0-9_]+\.ipynb$", path.name)
     ]
     assert not misnamed
 
@@ -208,6 +208,25 @@ source_breaks(
     two="## A section\n\nSeeds 000 and 002 say so.",
 )
 source_breaks(rules.sentence_length, 3, endless="## ◇ Deeper\n\n" + "one more word " * 9 + "ends.")
+
+
+@breaks(rules.folded)
+def open_prediction(nb):
+    nb["cells"][3]["source"] = "## ◇ Deeper"
+    nb["cells"][1]["metadata"]["jupyter"] = {"source_hidden": True}
+    nb["cells"][4]["source"] = "x = 1\npredict('Which?')"
+
+
+@breaks(rules.folded)
+def open_check(nb):
+    nb["cells"][3]["source"] = "## ◇ Deeper"
+    nb["cells"][1]["metadata"]["jupyter"] = {"source_hidden": True}
+    nb["cells"][4]["metadata"]["tags"] = ["check"]
+
+
+@breaks(rules.folded)
+def open_installation(nb):
+    nb["cells"][3]["source"] = "## ◇ Deeper"
 
 
 @breaks(rules.closing_sections)

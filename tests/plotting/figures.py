@@ -93,6 +93,17 @@ N00 = {
         ),
         2,
     ),
+    "em_panels": (
+        lambda: plotting.em_panels(
+            {
+                name: {"step 0": (torch.ones(2) / 2, codes(2), torch.eye(2).repeat(2, 1, 1))}
+                for name in ("start 1", "start 2")
+            },
+            codes(9),
+            torch.tensor([[-3.0, -2.0], [-4.0, -2.5], [-3.5, -2.2]]),
+        ),
+        4,
+    ),
     "roc_curves": (
         lambda: plotting.roc_curves(torch.randn(50), {"bad": torch.randn(9)}, {"bad": 0.5}),
         0,
@@ -123,6 +134,12 @@ N01 = {
             codes(), classes(), codes(2), {"up": images(2), "down": images(2)}
         ),
         2,
+    ),
+    "gap_panels": (
+        lambda: plotting.gap_panels(
+            VAE(2, 5), codes(), classes(), torch.rand(5, 5) + 0.01, 2.0, 0.5, side=3
+        ),
+        3,
     ),
     "gap_map": (lambda: plotting.gap_map(torch.rand(5, 5) + 0.01, 2.0, 0.5), 0),
 }

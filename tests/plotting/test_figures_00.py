@@ -57,6 +57,7 @@ def test_score_strips_say_who_passes_and_collect_the_rest_at_the_edge():
     digits, low = torch.linspace(-1, 1, 100), torch.full((10,), -1e6)
     fig, axes = plotting.score_strips(digits, {"low": low}, digits.quantile(0.05), "log p")
     assert [ax.texts[0].get_text() for ax in axes] == ["95%", "0%"]
+    assert axes[1].texts[1].get_text().endswith("median -1,000,000")
     heights, edges, _ = axes[1].patches[0].get_data()
     assert heights[0] == 1
     assert heights[1:].sum() == 0
