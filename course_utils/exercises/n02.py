@@ -47,21 +47,22 @@ def pixel_std(W, var):
 )
 def two_pixels():
     """The four numbers from the joint covariance of (z, x)."""
-    joint = torch.tensor([[1.0, 1.0, 1.0], [1.0, 2.0, 1.0], [1.0, 1.0, 2.0]])  # of z, x_1, x_2
+    joint = torch.tensor([[1.0, 1.0, 1.0], [1.0, 3.0, 1.0], [1.0, 1.0, 3.0]])  # of z, x_1, x_2
     gain = joint[0, 1:] @ joint[1:, 1:].inverse()
     mean, variance = gain @ torch.tensor([3.0, 0.0]), joint[0, 0] - gain @ joint[1:, 0]
-    # sigma is 1: A is the precision of z given x
-    return (joint.inverse()[0, 0], mean, variance, torch.linalg.eigvalsh(joint[1:, 1:]).prod()), {
+    A = 2 * joint.inverse()[0, 0]  # sigma^2 times the precision of z given x
+    return (A, mean, variance, torch.linalg.eigvalsh(joint[1:, 1:]).prod()), {
         "A_11: W^T W is there; what does the noise add?": (2, None, None, None),
+        "A_11: the noise adds its variance, which is not 1.": (3, None, None, None),
         "posterior_mean: W^T x is there; A is still missing.": (None, 3, None, None),
         "posterior_mean: least squares; the prior pulls it towards 0.": (None, 1.5, None, None),
-        "posterior_variance: seeing x makes *surer*. A, or its inverse?": (None, None, 3, None),
-        "posterior_variance: that is its root.": (None, None, 3**-0.5, None),
-        "posterior_variance: more digits, or a fraction.": (None, None, 0.3, None),
+        "posterior_variance: seeing x makes *surer*. A, or its inverse?": (None, None, 2, None),
+        "posterior_variance: that is its root.": (None, None, 0.5**0.5, None),
+        "posterior_variance: σ² stands before the inverse of A.": (None, None, 0.25, None),
         "posterior_variance: as large as before x was seen.": (None, None, 1, None),
         "determinant_of_C: W W^T alone is singular; C has the noise, too.": (None, None, None, 0),
-        "determinant_of_C: the diagonal alone; C has other entries, too.": (None, None, None, 4),
-        "determinant_of_C: a sign between the two diagonals.": (None, None, None, 5),
+        "determinant_of_C: the diagonal alone; C has other entries, too.": (None, None, None, 9),
+        "determinant_of_C: a sign between the two diagonals.": (None, None, None, 10),
     }
 
 

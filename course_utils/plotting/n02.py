@@ -61,7 +61,7 @@ def points_and_posteriors(
     feet = ((x - mu) * W[:, 0]).sum(1) / W.square().sum()  # z of the nearest point of the line
     axes[1].plot(z, standard_normal(z), "k:", label="prior p(z)")
     for i, (point, density) in enumerate(zip(x, densities, strict=True)):
-        style = {"color": PALETTE[i], "linestyle": ["-", "-.", "--", ":"][i % 4]}
+        style = {"color": PALETTE[i], "linestyle": ["-", "-.", "--", "-"][i % 4]}
         style |= {} if i else {"linewidth": 7, "alpha": 0.4}  # another may lie upon it
         axes[0].plot(*point, "o", color=PALETTE[i], markersize=10)
         axes[0].annotate(str(i + 1), point, (9, 5), textcoords="offset points")
@@ -69,7 +69,7 @@ def points_and_posteriors(
         peak, top = z[density.argmax()], float(density.max())
         axes[1].plot(feet[i], 0, "^", color=PALETTE[i], markersize=10, clip_on=False)
         if abs(peak - feet[i]) > 0.02:
-            axes[1].plot([feet[i], feet[i]], [0, 1.06 * top], color=PALETTE[i], ls=":", lw=1.5)
+            axes[1].plot([feet[i], feet[i]], [0, 1.06 * top], color=PALETTE[i], lw=1)
             arrow = {"arrowstyle": "->", "color": PALETTE[i], "linewidth": 2, "shrinkB": 0}
             height = 1.06 * top
             axes[1].annotate("", (peak, height), (feet[i], height), arrowprops=arrow)
@@ -84,7 +84,7 @@ def points_and_posteriors(
 
 def axis_variances(data: Tensor, signal: Tensor, noise: float) -> tuple[Figure, Axes]:
     """Along each principal axis: the variance of the data (D,), and that of the model, made of
-    |w|^2 (M,) on the first axes and of the noise on all of them.
+    ‖w‖² (M,) on the first axes and of the noise on all of them.
     """
     fig, ax = plt.subplots(figsize=(8, 3.8))
     data, signal = np.asarray(data), np.asarray(signal)
@@ -92,7 +92,7 @@ def axis_variances(data: Tensor, signal: Tensor, noise: float) -> tuple[Figure, 
     bars = ax.bar(axis - 0.2, data, width=0.36, color=PALETTE[7], label="data, λ")
     ax.bar_label(bars, [f"{value:.2f}" for value in data], fontsize=11)
     ax.bar(axis + 0.2, noise, width=0.36, color=PALETTE[1], label="model: noise, σ²")
-    label = "model: along W, |w|²"
+    label = "model: along W, ‖w‖²"
     ax.bar(axis[: len(signal)] + 0.2, signal, bottom=noise, width=0.36, label=label)
     ax.set(xlabel="principal axis", ylabel="variance", xticks=axis)
     ax.grid(axis="x", visible=False)
@@ -129,7 +129,7 @@ def same_picture_turned(codes: dict[str, Tensor]) -> tuple[Figure, np.ndarray]:
 def decoded_means(
     x: Tensor, decoded: dict[str, Tensor], W: Tensor, mu: Tensor
 ) -> tuple[Figure, np.ndarray]:
-    """Points x (N, 2), joined with the points that they are decoded to, on the line W z + mu."""
+    """Points x (N, 2), each joined with its decoded one on the line W z + mu; a cross at mu."""
     fig, axes = panels(len(decoded), width=4.2 * len(decoded), height=3.6)
     for ax, (name, points) in zip(axes, decoded.items(), strict=True):
         ax.plot(*(W * torch.tensor([-9, 9]) + mu[:, None]), color=PALETTE[0], lw=1, alpha=0.5)
@@ -137,6 +137,7 @@ def decoded_means(
             ax.plot([a[0], b[0]], [a[1], b[1]], color=PALETTE[7], linewidth=0.8)
         ax.scatter(*x.T, s=16, color=PALETTE[7], label="x")
         ax.scatter(*points.T, s=16, color=PALETTE[0], label="W E[z|x] + μ")
+        ax.plot(*mu, "X", color=PALETTE[1], markeredgecolor="white", markersize=12, label="μ")
         low, high = (x.min(0).values - 0.5).tolist(), (x.max(0).values + 0.5).tolist()
         ax.set(title=name, xlabel="$x_1$", xlim=(low[0], high[0]), ylim=(low[1], high[1]))
         ax.set_aspect("equal")

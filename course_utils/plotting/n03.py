@@ -92,8 +92,9 @@ def decoder_and_posterior(
         2, 1, sharex=True, figsize=(8, 5.6), gridspec_kw={"height_ratios": [3, 2]}
     )
     above, below = axes
-    above.axhspan(x - std, x + std, color=PALETTE[5], alpha=0.25, linewidth=0)
-    above.axhline(x, color="black", linestyle="--", linewidth=1.5, label=f"x = {x}, ± {std}")
+    band = f"x ± {std}"
+    above.axhspan(x - std, x + std, color=PALETTE[5], alpha=0.25, linewidth=0, label=band)
+    above.axhline(x, color="black", linestyle="--", linewidth=1.5, label=f"x = {x}")
     above.plot(z, curve, color=PALETTE[2], label="decoder(z)")
     is_above = (curve > x).int()
     crossing = [i for i in range(1, len(z)) if is_above[i] != is_above[i - 1]]

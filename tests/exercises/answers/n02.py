@@ -80,7 +80,7 @@ def hidden_numpy(W_h, W_s, var):
     return W_h @ (var * np.linalg.solve(A, W_h.T)) + var * np.identity(W_h.shape[0])
 
 
-def numbers(A_11=3.0, mean=1.0, variance=1 / 3, det=3.0):
+def numbers(A_11=4.0, mean=0.75, variance=0.5, det=8.0):
     return A_11, mean, variance, det
 
 
@@ -106,24 +106,25 @@ WRONG["pixel_std"] = {
 }
 
 RIGHT["two_pixels"] = [
-    (3, 1, 0.333, 3),
-    [torch.tensor(3.0), torch.tensor([1.0]), np.float64(1 / 3), torch.tensor([[3.0]])],
-    torch.tensor([3.0, 1.0, 1 / 3, 3.0]),
-    numbers(variance=0.33),
-    numbers(variance=np.float32(0.333)),
+    (4, 0.75, 0.5, 8),
+    [torch.tensor(4.0), torch.tensor([0.75]), np.float64(1 / 2), torch.tensor([[8.0]])],
+    torch.tensor([4.0, 0.75, 0.5, 8.0]),
+    numbers(mean=3 / 4, variance=1 / 2),
+    numbers(variance=np.float32(0.5)),
 ]
 
 WRONG["two_pixels"] = {
     "what does the noise add": numbers(A_11=2.0),
+    "adds its variance": numbers(A_11=3.0),
     "A is still missing": numbers(mean=3.0),
     "the prior pulls": numbers(mean=1.5),
-    "makes *surer*": numbers(variance=3.0),
-    "that is its root": numbers(variance=0.577),
-    "more digits": numbers(variance=0.3),
+    "makes *surer*": numbers(variance=2.0),
+    "that is its root": numbers(variance=0.707),
+    "before the inverse": numbers(variance=0.25),
     "before x was seen": numbers(variance=1.0),
     "singular": numbers(det=0.0),
-    "the diagonal alone": numbers(det=4.0),
-    "between the two diagonals": numbers(det=5.0),
+    "the diagonal alone": numbers(det=9.0),
+    "between the two diagonals": numbers(det=10.0),
 }
 
 RIGHT["draw_codes"] = [
