@@ -71,12 +71,15 @@ def show_page(page: np.ndarray, title: str = "", ax: Axes | None = None) -> tupl
     return ax.figure, ax
 
 
-def show_rows(rows: dict[str, Tensor], width: float = 10) -> tuple[Figure, Axes]:
+def show_rows(
+    rows: dict[str, Tensor], width: float = 10, columns: Sequence[str] = ()
+) -> tuple[Figure, Axes]:
     """Rows of images under each other, each with its name: `{"original": x, "decoded": x_hat}`.
 
     Args:
         rows: name to images (N, D), the same N in every row.
         width: of the figure, inches.
+        columns: what stands under each of the N columns, if anything.
     """
     counts = {len(images) for images in rows.values()}
     if len(counts) != 1:
@@ -87,6 +90,8 @@ def show_rows(rows: dict[str, Tensor], width: float = 10) -> tuple[Figure, Axes]
     fig, ax = plt.subplots(figsize=(width, (width - labels_width) * page.shape[0] / page.shape[1]))
     show_page(page, ax=ax)
     ax.set_yticks(tile_centres(page.shape[0], len(rows)), list(rows))
+    if columns:
+        ax.set_xticks(tile_centres(page.shape[1], n), columns)
     ax.tick_params(length=0)
     return fig, ax
 
