@@ -15,6 +15,12 @@ def codes_with(means: list, variances: list, B: int) -> tuple[Tensor]:
     return (torch.tensor(means) + torch.tensor(variances).sqrt() * signs,)
 
 
+def line_of(N: int, M: int, mean: float, std: float) -> tuple[Tensor, Tensor]:
+    """Codes (N, M) around a straight line in a number, and that number (N,)."""
+    values = mean + std * torch.randn(N)
+    return 1 + values[:, None] * torch.randn(M) + 0.5 * torch.randn(N, M), values
+
+
 @exercise(
     6,
     "units that vary a little less and a little more than the limit, about any centre",
@@ -62,41 +68,110 @@ def active_units(mu):
 
 @exercise(
     6,
-    "against least squares, for many and for few images that have the attribute",
+    "for codes near 0, on the shell and far out, in 2 to 60 dimensions",
     lambda: [
-        (torch.randn(11, 4) + 1, torch.arange(11) % 3 == 0),
-        (torch.randn(6, 2) - 1, torch.arange(6) == 4),
-        (torch.randn(300, 10), torch.rand(300) < 0.3),
-        (torch.randn(5, 1) + 2, torch.arange(5) != 0),
+        (torch.randn(6, 20),),
+        (torch.tensor([[0.1, 0.3], [-1.0, 0.4], [2.5, -0.2]]),),
+        (0.6 * torch.randn(5, 3),),
+        (1.1 * torch.randn(4, 60),),
     ],
 )
-def direction(codes, has):
-    """The slope of a least squares fit of the codes to `has`."""
-    columns = torch.stack([torch.ones(len(has)), has], dim=1).double()
-    neither, right = torch.linalg.lstsq(columns, codes).solution  # codes = neither + has * right
-    share = has.double().mean()
+def share_closer(z):
+    """The regularised incomplete gamma function of half the squared length."""
+    M = z.shape[1]
+
+    def chi2_cdf(value, df):
+        return torch.special.gammainc(torch.full_like(value, df / 2), value.clamp(min=0) / 2)
+
+    squared = z.square().sum(1)
+    right = chi2_cdf(squared, M)
+    box = torch.erf(z.abs() / math.sqrt(2))  # P(|z_m| is smaller), unit by unit
     return right, {
-        "It points the other way: from those that have it to those that do not.": -right,
-        "Sums of codes, where means are asked for: the groups differ in size.": (
-            codes[has].sum(0) - codes[~has].sum(0)
+        "That share lies farther out. Asked for: the share that lies closer to 0.": 1 - right,
+        "Chi-squared is the distribution of the square |z|²; you put in |z|.": chi2_cdf(
+            squared.sqrt(), M
         ),
-        "Divided by the number of all images; each mean has its own group.": (
-            share * (neither + right) - (1 - share) * neither
+        "One degree of freedom too few: nothing was estimated, so there are M of them.": chi2_cdf(
+            squared, M - 1
         ),
-        "Those that have it are not left out of the second mean.": (1 - share) * right,
-        "That is the mean code of those that have it. What do they share with the others?": (
-            neither + right
+        "The squares are added up over the units, not averaged.": chi2_cdf(squared / M, M),
+        "One number for each code: add up over the units, axis 1.": chi2_cdf(z.square().sum(0), M),
+        "M counts the units, `z.shape[1]`; you took the number of codes.": chi2_cdf(
+            squared, len(z)
         ),
-        "One number for all units: average over the images, keep the units apart.": right.mean(),
-        "The text does not ask for length 1: the length says how far apart the groups are.": (
-            right / right.norm()
+        "One degree of freedom belongs to one unit; the sum has M of them.": chi2_cdf(squared, 1),
+        "That is the share in a box, each unit closer to 0 by itself. Distance is a ball.": (
+            box.prod(1)
         ),
-        "Medians, where means are asked for.": (
-            codes[has].median(0).values - codes[~has].median(0).values
+        "One share for each unit; asked for is one for each code.": chi2_cdf(z.square(), 1),
+        "The units are squared before they are added: (Σ z)² is not Σ z².": chi2_cdf(
+            z.sum(1).square(), M
         ),
-        "The two means were added.": 2 * neither + right,
-        "As whole numbers, `has` picks the rows 0 and 1; keep its truth values.": (
-            codes[has.long()].mean(0) - codes[(~has).long()].mean(0)
+        "The degrees of freedom are M, and M does not come in twice.": chi2_cdf(squared, M * M),
+        "That is the density there; the share is the area up to there, `cdf`.": (
+            (M / 2 - 1) * squared.log() - squared / 2 - M / 2 * math.log(2) - math.lgamma(M / 2)
+        ).exp(),
+    }
+
+
+@exercise(
+    6,
+    "against least squares, for numbers of any mean and spread, and for yes or no",
+    lambda: [
+        line_of(11, 4, mean=5.0, std=2.0),
+        line_of(6, 2, mean=-1.0, std=0.5),
+        line_of(300, 10, mean=0.3, std=0.2),
+        (torch.randn(7, 3), (torch.arange(7) % 3 == 0).float()),
+    ],
+)
+def direction(codes, values):
+    """The slope of a least squares fit of the codes to the values."""
+    columns = torch.stack([torch.ones_like(values), values], dim=1)
+    start, right = torch.linalg.lstsq(columns, codes).solution  # codes = start + values * right
+    N, v, c = len(values), values - values.mean(), codes - codes.mean(0)
+    above = values > values.mean()
+    groups = codes[above].mean(0) - codes[~above].mean(0)
+    cut = values.quantile(torch.tensor([0.25, 0.75]).to(values))
+    quarters = codes[values >= cut[1]].mean(0) - codes[values <= cut[0]].mean(0)
+    weights = torch.linalg.pinv(c) @ v  # values = start + codes @ weights
+    return right, {
+        "It points the other way: towards smaller values.": -right,
+        "That is the covariance. How far does the code move when the value rises by 1?": v @ c / N,
+        "That is the covariance (over N - 1). How far does the code move when the value rises "
+        "by 1?": v @ c / (N - 1),
+        "That is the sum of the products. By which sum of squares is it divided?": v @ c,
+        "Divided by the standard deviation of the values: their variance belongs there.": (
+            v @ c / N / v.square().mean().sqrt()
+        ),
+        "That is the correlation, a number without a unit.": (
+            v @ c / (v.square().sum() * c.square().sum(0)).sqrt()
+        ),
+        "The other way round: how the value changes with the code, unit by unit.": (
+            v @ c / c.square().sum(0)
+        ),
+        "Those weights predict the value from the code. Asked for: the code from the value.": (
+            weights
+        ),
+        "That line goes through the origin. Subtract the mean of the values first.": (
+            values @ codes / (values @ values)
+        ),
+        "In the denominator, too, the mean of the values is subtracted before squaring.": (
+            v @ c / (values @ values)
+        ),
+        "In the numerator, too, a mean is subtracted: of the values, or of the codes.": (
+            values @ codes / (v @ v)
+        ),
+        "Two groups only: that does not use how large the values are.": groups,
+        "Two groups: it matters how far from the mean a value lies, not only on which side.": (
+            groups / (values[above].mean() - values[~above].mean())
+        ),
+        "The outer quarters only: the images between them count as well.": quarters,
+        "That is the code at the value 0, c. Asked for: d.": start,
+        "That is the code at the value 1, c + d. Asked for: d.": start + right,
+        "The text does not ask for length 1: d says how far the code moves.": right / right.norm(),
+        "One number for all units; keep them apart.": right.mean(),
+        "`var` divides by N - 1 and `mean` by N: divide both sums by the same number.": (
+            v @ c / N / (v.square().sum() / (N - 1))
         ),
     }
 

@@ -4,7 +4,7 @@ Pages of images stand in `pages`, charts of several notebooks in `charts`, pictu
 spaces in `latents`, the figures of one notebook in the file with its number.
 """
 
-from course_utils.plotting.charts import curves, lines, shells
+from course_utils.plotting.charts import curves, lines
 from course_utils.plotting.latents import (
     latent_manifold,
     latent_scatter,
@@ -76,6 +76,7 @@ from course_utils.plotting.n05 import (
 )
 from course_utils.plotting.n06 import (
     gap_against_beta,
+    shells,
     unit_bars,
     unit_factor_tables,
 )

@@ -53,19 +53,6 @@ def lines(
     return fig, ax
 
 
-def shells(draws: dict[str, Tensor], xlabel: str, bins: int = 60) -> tuple[Figure, Axes]:
-    """Histograms of several sets of draws (n,) on one axis, as outlines."""
-    fig, ax = plt.subplots(figsize=(8, 3.8))
-    low = min(values.quantile(0.05).item() for values in draws.values())
-    high = max(values.max().item() for values in draws.values())
-    shape = {"bins": np.linspace(low, high, bins), "density": True, "histtype": "step", "lw": 2}
-    for name, values in draws.items():
-        ax.hist(values.numpy(), **shape, label=name)
-    ax.set(xlabel=xlabel, ylabel="density")
-    ax.legend()
-    return fig, ax
-
-
 # --- parts of charts -----------------------------------------------------------------------------
 
 

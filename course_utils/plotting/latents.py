@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
 from course_utils.arguments import count
-from course_utils.plotting.pages import mosaic, show_page, tile_centres
+from course_utils.plotting.pages import GAP, mosaic, show_page, tile_centres
+from course_utils.session import PALETTE
 
 _TEN = plt.get_cmap("tab10").colors  # ten classes need ten colours
 DIGIT_COLOURS = (*_TEN[:7], "#000000", *_TEN[8:])  # its grey would be lost on grey drawings
@@ -101,6 +103,8 @@ def traversal_table(
 ) -> tuple[Figure, Axes]:
     """One row per latent unit: the images as this unit alone goes from -limit to limit.
 
+    In each row a frame marks the image nearest to z, if z lies within the row.
+
     Args:
         decode: from codes (B, M) to images (B, D).
         z: (M,), where the other units stay.
@@ -118,6 +122,13 @@ def traversal_table(
     ax.set_yticks(tile_centres(page.shape[0], len(units)), names)
     ax.tick_params(length=0)
     ax.set_xlabel("value of the unit that moves")
+    side = 0.92 * (page.shape[1] + GAP) / columns
+    for unit, middle in zip(units, ax.get_yticks(), strict=True):
+        nearest = int((values - float(z[unit])).abs().argmin())
+        if abs(float(z[unit])) < limit + limit / (columns - 1):
+            corner = ax.get_xticks()[nearest] - side / 2, middle - side / 2
+            frame = Rectangle(corner, side, side, fill=False, color=PALETTE[1], lw=2)
+            ax.add_patch(frame).set_clip_on(False)
     return fig, ax
 
 

@@ -74,7 +74,10 @@ def show_page(page: np.ndarray, title: str = "", ax: Axes | None = None) -> tupl
 
 
 def show_rows(
-    rows: dict[str, Tensor], width: float = 10, framed: bool = False
+    rows: dict[str, Tensor],
+    width: float = 10,
+    framed: bool = False,
+    columns: Sequence[str] = (),
 ) -> tuple[Figure, Axes]:
     """Rows of images under each other, each with its name: `{"original": x, "decoded": x_hat}`.
 
@@ -82,6 +85,7 @@ def show_rows(
         rows: name to images (N, D), the same N in every row.
         width: of the figure, inches.
         framed: draw a thin frame around every image, so that a blank one can be seen.
+        columns: what stands under each of the N columns, if anything.
     """
     counts = {len(images) for images in rows.values()}
     if len(counts) != 1:
@@ -92,6 +96,8 @@ def show_rows(
     fig, ax = plt.subplots(figsize=(width, (width - labels_width) * page.shape[0] / page.shape[1]))
     show_page(page, ax=ax)
     ax.set_yticks(tile_centres(page.shape[0], len(rows)), list(rows))
+    if columns:
+        ax.set_xticks(tile_centres(page.shape[1], n), columns)
     ax.tick_params(length=0)
     if framed:
         side = (page.shape[1] + GAP) // n - GAP

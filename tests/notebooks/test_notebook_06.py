@@ -23,7 +23,7 @@ DEVICE = torch.device("cpu")
 @pytest.fixture(scope="module")
 def page():
     names = ["traverse", "straight", "spherical", "slant", "thickness", "attribute_vector"]
-    names += ["squared_error", "in_bins", "entropy", "information"]
+    names += ["squared_error", "right_set", "in_bins", "entropy", "information"]
     return shown(6, *names, device=DEVICE, pixel=torch.arange(28.0))
 
 
@@ -198,6 +198,17 @@ def test_squared_error_sees_the_pixels_and_judges_the_factors(page):
     grads = [torch.autograd.grad(v.sum(), [*reader.parameters()]) for v in (found, expected)]
     for ours, theirs in zip(*grads, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
+
+
+def test_the_judge_learns_which_set_an_image_is_from(page):
+    """The cross-entropy of the last column under the judge's probability, and no other column."""
+    torch.manual_seed(12)
+    judge, images = models.mlp(784, 9, 1).double(), torch.rand(6, 784, dtype=torch.float64)
+    from_a = torch.tensor([1.0, 0, 1, 1, 0, 0]).double()
+    p = torch.sigmoid(judge(images)[:, 0])
+    expected = -torch.where(from_a == 1, p, 1 - p).log()
+    found = page.right_set(judge, torch.cat([images, from_a[:, None]], dim=1))
+    torch.testing.assert_close(found, expected)
 
 
 def test_the_nearest_class_is_that_of_scikit_learn():

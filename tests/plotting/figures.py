@@ -47,8 +47,8 @@ MEASURED = [
     for latents, nats in [(2, -120.5), (20, -90.0)]
 ]
 SWEEP = [
-    {"beta": beta, "gap": {"a": gap, "b": 0.0, "digit": 0.9}, "active": units, "elbo": elbo}
-    for beta, gap, units, elbo in [(4, 0.4, 2, -9), (1, 0.1, 5, -7), (1, 0.3, 6, -8)]
+    {"beta": beta, "seed": n, "gap": {"a": gap, "digit": 0.9}, "active": units, "elbo": elbo}
+    for beta, n, gap, units, elbo in [(4, 0, 0.4, 2, -9), (1, 0, 0.1, 5, -7), (1, 1, 0.3, 6, -8)]
 ]
 CLIMBS = [[-5.0, -4.0, -3.5], [-6.0, -4.5, -3.5]]
 REPEATS = {1: Z, 5: Z / 2 + 0.5}
@@ -73,7 +73,6 @@ SHARED = {
         ),
         0,
     ),
-    "shells": (lambda: plotting.shells({"D = 1": codes()[:, 0], "2": codes()[:, 1]}, "nats"), 0),
     "latent_scatter": (lambda: plotting.latent_scatter(codes(), classes()), 0),
     "traversal_table": (
         lambda: plotting.traversal_table(VAE(3, 5).decode_mean, torch.randn(3), [2, 0], "ab"),
@@ -276,6 +275,7 @@ N05 = {
     "steps_in_nats": (lambda: plotting.steps_in_nats(MEASURED), 2),
 }
 N06 = {
+    "shells": (lambda: plotting.shells({"prior": codes(), "digits": codes() + 1}), 0),
     "unit_bars": (lambda: plotting.unit_bars(torch.rand(3), ["z3", "z1", "z2"]), 0),
     "unit_factor_tables": (
         lambda: plotting.unit_factor_tables(

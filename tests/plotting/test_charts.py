@@ -33,12 +33,6 @@ def test_lines_carry_their_names_and_two_standard_errors():
     np.testing.assert_allclose(bar[:, 1], [0.0, 2.0])
 
 
-def test_shells_draws_one_outline_each():
-    fig, ax = plotting.shells({"D = 1": torch.randn(100), "D = 2": torch.randn(100)}, "nats")
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["D = 1", "D = 2"]
-    assert ax.get_xlabel() == "nats"
-
-
 def test_every_line_has_a_colour_and_a_style_however_many_there_are():
     """More names than colours or markers: no line is left out."""
     fig, ax = plt.subplots()

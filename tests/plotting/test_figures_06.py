@@ -1,5 +1,7 @@
 """Figures of notebook 06."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -31,18 +33,46 @@ def test_unit_factor_tables_share_one_scale_and_write_the_numbers():
     assert fig.axes[-1].get_ylabel() == "mutual information (nats)"
 
 
-def test_gap_against_beta_draws_every_seed_and_their_mean():
+def test_gap_against_beta_joins_the_runs_of_each_seed_and_draws_their_mean():
+    runs = [(4, 0, 0.4, 2, -9), (1, 0, 0.1, 5, -7), (1, 1, 0.3, 6, -8)]
     rows = [
-        {"beta": beta, "gap": {"a": gap, "b": 0.0}, "active": units, "elbo": elbo}
-        for beta, gap, units, elbo in [(4, 0.4, 2, -9), (1, 0.1, 5, -7), (1, 0.3, 6, -8)]
+        {
+            "beta": b,
+            "seed": seed,
+            "gap": {"a": gap, "b": 0.0, "digit": 0.9},
+            "active": m,
+            "elbo": e,
+        }
+        for b, seed, gap, m, e in runs
     ]
     fig, axes = plotting.gap_against_beta({"zeros": rows, "all": rows[:2]})
-    means = [[0.1, 0.2], [5.5, 2], [-7.5, -9]]  # the gap averages over the factors first
-    for ax, mean in zip(axes, means, strict=True):
-        np.testing.assert_array_equal(ax.lines[0].get_xdata(), [1, 4])
+    # The gap averages over the factors first, and leaves the class out.
+    expected = [
+        ([0.1, 0.2], [0.05, 0.2], [0.15]),
+        ([5.5, 2], [5, 2], [6]),
+        ([-7.5, -9], [-7, -9], [-8]),
+    ]
+    for ax, (mean, first, second) in zip(axes, expected, strict=True):
         np.testing.assert_allclose(ax.lines[0].get_ydata(), mean)
-        assert len(ax.collections[0].get_offsets()) == 3  # one dot per seed
-        assert len(ax.collections[1].get_offsets()) == 2
+        for line, run in [(ax.lines[1], first), (ax.lines[2], second)]:
+            np.testing.assert_array_equal(line.get_xdata(), [1, 4][: len(run)])
+            np.testing.assert_allclose(line.get_ydata(), run)
+            assert line.get_marker() == "o" and line.get_linewidth() < ax.lines[0].get_linewidth()
+        assert len(ax.lines) == 3 + 2
         assert (ax.get_xlabel(), ax.get_xscale()) == ("β", "log")
         assert [t.get_text() for t in ax.get_xticklabels()] == ["1", "4"]
     assert [t.get_text() for t in axes[0].get_legend().get_texts()] == ["zeros", "all"]
+
+
+def test_shells_begin_at_zero_and_carry_the_chi_density():
+    z = torch.stack([torch.linspace(0.3, 2, 50), torch.zeros(50), torch.ones(50)], dim=1)
+    fig, ax = plotting.shells({"prior": z, "digits": 2 * z})
+    assert ax.get_xlim()[0] == 0 and ax.get_ylim()[0] == 0
+    assert ax.get_xlim()[1] > 2 * math.sqrt(5)  # the farthest code is in sight
+    (curve,) = ax.lines
+    t, density = curve.get_data()
+    expected = math.sqrt(2 / math.pi) * t**2 * np.exp(-(t**2) / 2)  # Maxwell's, for M = 3
+    np.testing.assert_allclose(density, expected, atol=1e-12)
+    assert len(ax.patches) == 2  # outlines
+    names = {t.get_text() for t in ax.get_legend().get_texts()}
+    assert {"prior", "digits"} < names and any("M = 3" in name for name in names)

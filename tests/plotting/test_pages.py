@@ -48,6 +48,9 @@ def test_rows_are_named_and_of_one_length():
     assert list(ax.get_yticks()) == [13.5, 13.5 + 28 + GAP]  # the middle of 28 pixels from 0
     with pytest.raises(ValueError, match=r"rows: expected as many images in each, got \[3, 4\]"):
         plotting.show_rows({"original": images(3), "decoded": images(4)})
+    _, ax = plotting.show_rows({"walk": images(3)}, columns=["−1", "0", "1"])
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["−1", "0", "1"]
+    assert list(ax.get_xticks()) == [13.5 + n * (28 + GAP) for n in range(3)]
 
 
 def test_grids_show_their_mosaics_under_their_names():

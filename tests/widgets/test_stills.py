@@ -86,6 +86,17 @@ def test_a_traversal_table_moves_one_unit_in_each_row(limit, columns):
     plt.close(fig)
 
 
+def test_a_frame_marks_where_the_code_itself_lies():
+    z = torch.tensor([-1.0, 3.2, 3.4, 0.0, 0.0])
+    with torch.no_grad():
+        fig, ax = plotting.traversal_table(network(5).decode_mean, z, [0, 1, 2], "abc")
+    columns = [patch.get_x() + patch.get_width() / 2 for patch in ax.patches]
+    rows = [patch.get_y() + patch.get_height() / 2 for patch in ax.patches]
+    assert columns == pytest.approx([ax.get_xticks()[3], ax.get_xticks()[10]])  # -1.2 and 3.0
+    assert rows == pytest.approx(ax.get_yticks()[:2])  # 3.4 lies beyond the row
+    plt.close(fig)
+
+
 def test_a_map_is_decoded_where_its_axes_say():
     model, z = network(5), torch.linspace(-1, 1, 5)
     kept = z.clone()

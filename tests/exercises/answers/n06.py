@@ -1,6 +1,7 @@
 """What students might write for the exercises of notebook 06; `answers` says how it is used."""
 
 import numpy as np
+import scipy
 import torch
 from torch import nn
 
@@ -33,45 +34,126 @@ WRONG["active_units"] = {
 }
 
 
-def two_means(codes, has):
-    with_it = [code for code, h in zip(codes.tolist(), has.tolist()) if h]
-    without_it = [code for code, h in zip(codes.tolist(), has.tolist()) if not h]
-    return np.mean(with_it, axis=0) - np.mean(without_it, axis=0)
+def by_gamma(z):
+    return torch.special.gammainc(torch.tensor(z.shape[1] / 2), z.square().sum(-1) / 2)
 
 
-def centred_codes(codes, has):
-    h = has.to(codes) - has.to(codes).mean()
-    return (h @ codes) / (h @ h)
+def by_half_the_square(z):
+    """Half the squared length is a gamma variable of shape M / 2."""
+    return [scipy.stats.gamma.cdf(row @ row / 2, len(row) / 2) for row in z.double().numpy()]
+
+
+RIGHT["share_closer"] = [
+    by_gamma,
+    by_half_the_square,
+    lambda z: scipy.stats.chi.cdf(z.norm(dim=1), z.shape[1]),
+    lambda z: 1 - scipy.stats.chi2.sf((z**2).sum(1), df=z.shape[1]),
+    lambda z: torch.distributions.Gamma(z.shape[1] / 2, 0.5).cdf((z * z).sum(-1)),
+]
+
+
+def chi2_cdf(value, df):
+    return scipy.stats.chi2.cdf(value, df)
+
+
+WRONG["share_closer"] = {
+    "lies farther out": lambda z: scipy.stats.chi2.sf(z.square().sum(1), z.shape[1]),
+    "you put in |z|": lambda z: chi2_cdf(z.norm(dim=1), z.shape[1]),
+    "One degree of freedom too few": lambda z: chi2_cdf(z.square().sum(1), z.shape[1] - 1),
+    "not averaged": lambda z: chi2_cdf(z.square().mean(1), z.shape[1]),
+    "add up over the units, axis 1": lambda z: chi2_cdf(z.square().sum(0), z.shape[1]),
+    "you took the number of codes": lambda z: chi2_cdf(z.square().sum(1), len(z)),
+    "belongs to one unit": lambda z: chi2_cdf(z.square().sum(1), 1),
+    "share in a box": lambda z: (2 * scipy.stats.norm.cdf(z.abs()) - 1).prod(1),
+    "One share for each unit": lambda z: chi2_cdf(z.square(), 1),
+    "is not Σ z²": lambda z: chi2_cdf(z.sum(1) ** 2, z.shape[1]),
+    "does not come in twice": lambda z: chi2_cdf(z.square().sum(1), z.shape[1] ** 2),
+    "That is the density": lambda z: scipy.stats.chi2.pdf(z.square().sum(1), z.shape[1]),
+}
+
+
+def by_two_sums(codes, values):
+    n = len(values)
+    top = n * (values[:, None] * codes).sum(0) - values.sum() * codes.sum(0)
+    return top / (n * values.square().sum() - values.sum() ** 2)
+
+
+def by_covariance_matrix(codes, values):
+    both = torch.cat([values[:, None], codes], dim=1).double()
+    table = torch.cov(both.T)
+    return table[0, 1:] / table[0, 0]
 
 
 RIGHT["direction"] = [
-    two_means,
-    centred_codes,
-    lambda codes, has: has.to(codes) @ codes / has.sum() - (~has).to(codes) @ codes / (~has).sum(),
-    lambda codes, has: codes[has == 1].mean(0) - codes[has == 0].mean(0),
-    lambda codes, has: codes[has.nonzero()[:, 0]].mean(0) - codes[torch.where(~has)[0]].mean(0),
-    lambda codes, has: torch.stack(
-        [torch.where(has, c, torch.nan).nanmean() - c[~has].mean() for c in codes.T]
+    by_two_sums,
+    by_covariance_matrix,
+    lambda codes, values: np.polyfit(values.double(), codes.double(), 1)[0],
+    lambda codes, values: (values - values.mean()) @ codes / (values - values.mean()).norm() ** 2,
+    lambda codes, values: [scipy.stats.linregress(values, unit).slope for unit in codes.T],
+    lambda codes, values: (
+        ((values - values.mean())[:, None] * codes).mean(0) / values.var(unbiased=False)
     ),
 ]
 
+
+def centred(x):
+    return x - x.mean(0)
+
+
+def halves(codes, values):
+    above = values > values.mean()
+    return codes[above].mean(0) - codes[~above].mean(0), above
+
+
+def quarters(codes, values):
+    low, high = values.quantile(torch.tensor([0.25, 0.75]))
+    return codes[values >= high].mean(0) - codes[values <= low].mean(0)
+
+
+def slope(codes, values):
+    return centred(values) @ codes / centred(values).square().sum()
+
+
 WRONG["direction"] = {
-    "the other way": lambda codes, has: codes[~has].mean(0) - codes[has].mean(0),
-    "Sums of codes": lambda codes, has: codes[has].sum(0) - codes[~has].sum(0),
-    "number of all images": lambda codes, has: (
-        (codes * has[:, None]).mean(0) - (codes * ~has[:, None]).mean(0)
+    "the other way: towards": lambda codes, values: -slope(codes, values),
+    "That is the covariance. How": lambda codes, values: (
+        centred(values)[:, None] * centred(codes)
+    ).mean(0),
+    "covariance (over N - 1)": lambda codes, values: centred(values) @ codes / (len(codes) - 1),
+    "sum of the products": lambda codes, values: centred(values) @ centred(codes),
+    "their variance belongs there": lambda codes, values: (
+        (centred(values)[:, None] * codes).mean(0) / values.std(unbiased=False)
     ),
-    "not left out of the second mean": lambda codes, has: codes[has].mean(0) - codes.mean(0),
-    "share with the others": lambda codes, has: codes[has].mean(0),
-    "One number for all units": lambda codes, has: codes[has].mean() - codes[~has].mean(),
-    "does not ask for length 1": lambda codes, has: nn.functional.normalize(
-        codes[has].mean(0) - codes[~has].mean(0), dim=0
+    "That is the correlation": lambda codes, values: torch.corrcoef(
+        torch.cat([values[:, None], codes], 1).T
+    )[0, 1:],
+    "how the value changes with the code": lambda codes, values: (
+        centred(values) @ codes / centred(codes).square().sum(0)
     ),
-    "Medians": lambda codes, has: codes[has].median(0)[0] - codes[~has].median(0)[0],
-    "Boolean value": lambda codes, has: codes[has].mean(0) - codes[not has].mean(0),
-    "were added": lambda codes, has: codes[has].mean(0) + codes[~has].mean(0),
-    "the rows 0 and 1": lambda codes, has: (
-        codes[has.long()].mean(0) - codes[(~has).long()].mean(0)
+    "Those weights predict the value": lambda codes, values: torch.linalg.lstsq(
+        torch.cat([torch.ones(len(codes), 1), codes], 1), values[:, None]
+    ).solution[1:, 0],
+    "through the origin": lambda codes, values: values @ codes / values.square().sum(),
+    "In the denominator, too": lambda codes, values: (
+        centred(values) @ codes / values.square().sum()
+    ),
+    "In the numerator, too": lambda codes, values: values @ codes / centred(values).square().sum(),
+    "Two groups only": lambda codes, values: halves(codes, values)[0],
+    "not only on which side": lambda codes, values: (
+        halves(codes, values)[0]
+        / (values[halves(codes, values)[1]].mean() - values[~halves(codes, values)[1]].mean())
+    ),
+    "The outer quarters only": quarters,
+    "at the value 0": lambda codes, values: codes.mean(0) - values.mean() * slope(codes, values),
+    "at the value 1": lambda codes, values: (
+        codes.mean(0) + (1 - values.mean()) * slope(codes, values)
+    ),
+    "does not ask for length 1": lambda codes, values: nn.functional.normalize(
+        slope(codes, values), dim=0
+    ),
+    "One number for all units": lambda codes, values: slope(codes, values).mean(),
+    "by the same number": lambda codes, values: (
+        (centred(values)[:, None] * codes).mean(0) / values.var()
     ),
 }
 
