@@ -60,7 +60,7 @@ def plane_and_page(
 
     Dotted circles are the prior's, at one, two and three standard deviations.
     """
-    fig, axes = panels(2, width=10, height=4.4)
+    fig, axes = panels(2, width=9, height=4)
     latent_scatter(z, labels, axes[0], limit, legend=False)
     for dots in axes[0].collections:
         dots.set_rasterized(True)
@@ -88,6 +88,8 @@ def draw_prior(ax: Axes) -> None:
 def against_prior(ticks: Tensor, density: Tensor, limit: float = 4) -> tuple[Figure, np.ndarray]:
     """A density (T, T) over the plane against the standard normal: both, and their ratio.
 
+    The ratio is drawn inside the prior's third circle only.
+
     Args:
         ticks: (T,), of both axes; z_1 varies along the first axis of `density`.
     """
@@ -95,6 +97,7 @@ def against_prior(ticks: Tensor, density: Tensor, limit: float = 4) -> tuple[Fig
     ticks, density = ticks[inside].cpu(), density[inside][:, inside].cpu()
     prior = standard_normal(ticks)[:, None] * standard_normal(ticks)[None]
     ratio = torch.log2(density / prior).clamp(-4, 4)
+    ratio[ticks[:, None] ** 2 + ticks**2 > 9] = torch.nan  # both are almost zero there
     fig, axes = panels(3, width=12, height=3.8)
     frame = {"extent": (-limit, limit, -limit, limit), "origin": "lower"}
     greys = plt.get_cmap("Greys", 8)  # few shades: each can be told, and the picture stays small
@@ -165,7 +168,7 @@ def _level_of_mass(density: Tensor, mass: float) -> float:
 def compare_latents(trained: dict[str, nn.Module], digits: ImageData) -> tuple[Figure, np.ndarray]:
     """For two-dimensional VAEs: draws from q for 500 test digits above, dreams below."""
     fig, axes = plt.subplots(
-        2, len(trained), figsize=(10.5, 5.6), height_ratios=(3, 1.2), squeeze=False
+        2, len(trained), figsize=(9.5, 5.1), height_ratios=(3, 1.2), squeeze=False
     )
     x, labels = as_float(digits.test_images[:500]), digits.test_labels[:500]
     for column, (name, model) in enumerate(trained.items()):
