@@ -33,7 +33,7 @@ pytestmark = [
 SLIPS = [
     ("90_small", "ex1", "return 2 * x", "return 2 + x"),
     ("90_small", "ex3", "half, third = 1 / 2, 1 / 3", "half, third = 1 / 2, 1 / 4"),
-    ("02_probabilistic_pca", "ex2", "posterior_variance = 1 / 3", "posterior_variance = 3.0"),
+    ("02_probabilistic_pca", "ex2", "posterior_variance = 1 / 2", "posterior_variance = 2.0"),
     ("02_probabilistic_pca", "ex4", "return 0.5 * (", "return ("),
     ("04_reparameterization", "ex1", "- scale *", "+ scale *"),
     ("04_reparameterization", "ex6", "z / rate - 1", "z / rate"),
