@@ -287,13 +287,13 @@ def always_the_same(it: Comparison) -> str | None:
 
 
 def described(answer: Any, inputs: Sequence) -> str:
-    """What a function was called with: small numbers, and the shapes of tensors."""
+    """What a function was called with: numbers, short rows of them, and the shapes of tensors."""
     words = []
     for name, x in zip(names_of(answer, inputs), inputs):
-        if is_float_tensor(x) and x.dim():
+        if torch.is_tensor(x) and (x.dim() > 1 or x.numel() > 6):
             words.append(f"{name} of shape {tuple(x.shape)}".strip())
-        elif isinstance(x, int | float) or (torch.is_tensor(x) and not x.dim()):
-            words.append(f"{name} = {float(x):.4g}" if name else f"{float(x):.4g}")
+        elif torch.is_tensor(x) or isinstance(x, int | float):
+            words.append(f"{name} = {listed(torch.as_tensor(x))}".removeprefix(" = "))
     return ", ".join(words) or "some inputs"
 
 
@@ -348,7 +348,7 @@ def worked_case(it: Comparison) -> str:
     size = [sum(x.numel() for x in inputs if torch.is_tensor(x)) for inputs in it.tries]
     case = min((i for i in range(len(fails)) if fails[i]), key=lambda i: (size[i], i))
     found, right = it.found[case], it.right[case]
-    wanted = f"{called_with(it.answer, it.tries[case])} the right answer"
+    wanted = f"For {described(it.answer, it.tries[case])} the right answer"
     if not same_form(found, right):
         return f"{wanted} has {form(right)}."
     if right.numel() <= 6:
@@ -371,16 +371,3 @@ def listed(x: Tensor) -> str:
     """A number, or up to six of them in brackets."""
     values = [f"{v:.4g}" for v in x.double().flatten().tolist()]
     return values[0] if not x.dim() else f"[{', '.join(values)}]"
-
-
-def called_with(answer: Any, inputs: Sequence) -> str:
-    """`For x = [0.1, 0.2] and M = 1`: small inputs as they are, of others the shape."""
-    words = []
-    for name, x in zip(names_of(answer, inputs), inputs):
-        if torch.is_tensor(x) and x.numel() <= 6 and x.dim() < 2:
-            words.append(f"{name} = {listed(x)}".removeprefix(" = "))
-        elif torch.is_tensor(x):
-            words.append(f"{name} of shape {tuple(x.shape)}".strip())
-        elif isinstance(x, int | float):
-            words.append(f"{name} = {x:.4g}".removeprefix(" = "))
-    return f"For {', '.join(words)}" if words else "In the smallest case"

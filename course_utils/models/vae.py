@@ -128,8 +128,8 @@ class VAE(nn.Module):
         r"""Set the decoder's last bias so that a new model decodes every code to the mean image.
 
         For Bernoulli pixels: to the log-odds of their means, which are kept within [0.001, 0.999].
-        Training then begins with how much ink each pixel has, which takes the first hundred steps
-        otherwise. A convolution has one bias for all pixels: the mean grey's.
+        Training then need not learn first how much ink each pixel has. A convolution has one bias
+        for all pixels: the mean grey's.
         Source: Burda et al. (2016), in their code.
 
         Args:

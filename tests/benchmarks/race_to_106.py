@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -170,19 +171,14 @@ def side_by_side(given, device: torch.device, pieces: Pieces) -> list[dict]:
     with tempfile.TemporaryDirectory() as root:
         write_raw(Path(root), digits)
         for seed in seeds:
-            run = {"seed": seed}
-            text = pieces.get(
-                f"textbook, {seed}", lambda s=seed: textbook(s, device, Path(root), max_epochs)
-            )
-            run["textbook"] = text
+            races = {"textbook": partial(textbook, seed, device, Path(root), max_epochs)}
             for name, precision in FITS.items():
                 if precision in precisions(device):
-                    race = lambda s=seed, p=precision: ours(s, device, digits, p)  # noqa: E731
-                    run[name] = pieces.get(f"{name}, {seed}", race)
+                    races[name] = partial(ours, seed, device, digits, precision)
             if given.beside:
-                race = lambda s=seed: of_another_version(s, given.beside)  # noqa: E731
-                run["fit before"] = pieces.get(f"fit before, {seed}", race)
-            runs.append(run)
+                races["fit before"] = partial(of_another_version, seed, given.beside)
+            run = {name: pieces.get(f"{name}, {seed}", race) for name, race in races.items()}
+            runs.append({"seed": seed} | run)
     return runs
 
 
