@@ -63,13 +63,15 @@ def function_of(name: str, value: Any, *arguments: str) -> None:
     if not callable(value):
         raise ValueError(f"{wanted}{described(value)}")
     try:
-        signature = inspect.signature(value)
+        signature = inspect.signature(getattr(value, "forward", value))  # a module's call hides it
     except (TypeError, ValueError):  # written in C: it knows best
         return
     try:
         signature.bind(*arguments)
     except TypeError:
         raise ValueError(f"{wanted}one of {str(signature)[:60]}") from None
+    if list(signature.parameters)[:2] == ["input", "target"]:  # torch's losses compare two tensors
+        raise ValueError(f"{wanted}one of (input, target): {described(value)}")
 
 
 def described(value: Any) -> str:

@@ -34,8 +34,11 @@ def row(begins):
 def _(of):
     now, earlier = of("race_to_106"), of("race_to_106_earlier")
     yield re.search(r"is ([\d.]+) or less", now["what"])[1]
-    for race in (now, earlier):
-        yield from race["fit_seconds"] + race["textbook_seconds"]
+    yield from now["seconds"]["fit"]
+    for other in ("textbook", "fit before"):
+        yield from now["seconds"][other]
+        yield now["median_ratios"][other]["fit"]
+    yield from earlier["fit_seconds"] + earlier["textbook_seconds"]
 
 
 @row("training images per second")

@@ -190,6 +190,8 @@ def _origin(path: Path) -> str:
 
 def _content(file: File, path: Path) -> bytes:
     """The bytes of a file; of Keras's mnist.npz, as they would stand in the idx file."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise Damaged("no plain file")  # to read a pipe is to wait for who writes into it
     if not _is_keras(path):
         return path.read_bytes()
     key = _KERAS[FILES.index(file)]

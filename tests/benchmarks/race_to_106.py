@@ -191,7 +191,12 @@ def main() -> None:
         return
     before = {}
     if given.beside:
-        before = {"plan_before": runs[0]["fit before"]["plan"]}
+        version = subprocess.run(
+            ["git", "-C", given.beside, "rev-parse", "--short", "HEAD"],
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout.strip()
+        before = {"version_before": version, "plan_before": runs[0]["fit before"]["plan"]}
         for run in runs:
             run["fit before"] = run["fit before"]["rows"]
     names = list(runs[0])[1:]

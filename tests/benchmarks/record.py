@@ -56,7 +56,8 @@ def machine() -> dict:
 
 def save_result(name: str, **content) -> Path:
     """Write `data/results/NAME.json`, whole or not at all, and print it."""
-    command = "python tests/benchmarks/" + " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    given = ["FOLDER" if os.path.isdir(value) else value for value in sys.argv[1:]]
+    command = "python tests/benchmarks/" + " ".join([Path(sys.argv[0]).name, *given])
     today = datetime.date.today().isoformat()
     result = {"name": name, "date": today, "command": command, "machine": machine(), **content}
     path, text = RESULTS / f"{name}.json", json.dumps(result, indent=1, ensure_ascii=False)

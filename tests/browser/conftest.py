@@ -1,4 +1,4 @@
-"""What the tests in a browser share: one Chromium, one JupyterLab, one run of notebook 06.
+"""What the tests in a browser share: one Chromium, one JupyterLab, one run of notebook 06's core.
 
 They live as long as this folder's tests run: Playwright keeps an event loop running meanwhile, in
 which other tests could not start one of their own. That is what makes this folder a package.
@@ -6,6 +6,7 @@ which other tests could not start one of their own. That is what makes this fold
 
 import shutil
 
+import nbformat
 import pytest
 from helpers.browser import browser  # noqa: F401  the fixture
 from helpers.lab import NOTEBOOK, RUN_SECONDS, Lab, Live, Page
@@ -14,9 +15,15 @@ from helpers.pages import open_file
 
 @pytest.fixture(scope="package")
 def lab(browser, tmp_path_factory):  # noqa: F811
-    """A JupyterLab on a folder that holds a copy of notebook 06."""
+    """A JupyterLab on a folder that holds notebook 06, up to its exercises.
+
+    What follows them takes a minute and holds no widget of another kind; nbval runs it.
+    """
     folder, home = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("jupyter")
-    shutil.copy(NOTEBOOK, folder)
+    nb = nbformat.read(NOTEBOOK, as_version=4)
+    (end,) = [i for i, cell in enumerate(nb.cells) if cell.source.startswith("## Exercises\n")]
+    nb.cells = nb.cells[:end]
+    nbformat.write(nb, folder / NOTEBOOK.name)
     with Lab(folder, home).running() as running:
         yield running
 

@@ -1,6 +1,7 @@
 """MNIST's files: found in every place and form that they come in, and never believed unchecked."""
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,13 @@ def test_path_that_cannot_be_read(tmp_path, small, capsys):
     load_digits("auto", root=user / f"{TEST_LABELS}.gz")  # a file in the place of a folder
     said = f'no MNIST: "{user / TEST_LABELS}.gz" is a file, expected a folder; '
     assert said in capsys.readouterr().out.splitlines()[1]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path, small):
+    user = put(tmp_path / "user", small)
+    pipe = user / f"{TRAIN_IMAGES}.gz"
+    pipe.unlink()
+    os.mkfifo(pipe)
+    with pytest.raises(MNISTUnavailable, match=f'unusable "{pipe}": no plain file'):
+        load_digits("mnist", root=user)

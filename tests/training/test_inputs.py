@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers.runs import DIM, PLAN, assert_same, grey_rows, run, scores_of, small_vae, weights_of
 from torch import nn
+from torch.nn import functional as F
 
 from course_utils.data import ImageData
 from course_utils.models import VAE
@@ -378,6 +379,9 @@ def test_a_loss_of_another_kind_is_named():
     for loss, said in [
         ("elbo", "a function of (model, x), got 'elbo'"),
         (lambda x: x, "a function of (model, x), got one of (x)"),
+        (nn.MSELoss(), "a function of (model, x), got one of (input, target): MSELoss()"),
+        (nn.Linear(9, 1), "a function of (model, x), got one of (input"),
+        (F.mse_loss, "a function of (model, x), got one of (input, target): <function mse_loss"),
         (lambda m, x: m.loss(x).detach(), "numbers to be minimised, got torch.float32, which has"),
         (lambda m, x: torch.zeros(len(x)).long(), "numbers to be minimised, got torch.int64"),
         (lambda m, x: m.loss(x).cfloat(), "numbers to be minimised, got torch.complex64"),
