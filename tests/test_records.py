@@ -225,6 +225,18 @@ def test_a_row_prints_what_its_records_hold(begins):
     assert set(used) == set(records), "the row names other records"
 
 
+def test_the_notebooks_table_says_what_running_them_took():
+    """Seconds and memory, of every notebook; one that was not run for the record says so."""
+    row = re.compile(r"\| \[\w+\]\(notebooks/(\w+)\.ipynb\) .* \| ([\w. ]+) \| ([\w. ]+) \|")
+    printed = {
+        m[1]: (m[2], m[3]) for m in map(row.match, README.read_text("utf-8").split("\n")) if m
+    }
+    assert set(printed) == {path.stem for path in README.parent.glob("notebooks/*.ipynb")}
+    rows = load_result("notebook_runs")["rows"]
+    measured = {r["notebook"]: (f"{r['seconds']:.0f}", f"{r['memory_gb']:.1f}") for r in rows}
+    assert printed == {name: measured.get(name, ("not measured",) * 2) for name in printed}
+
+
 @pytest.mark.parametrize("begins", ROWS)
 def test_one_wrong_digit_in_a_row_is_seen(begins):
     cells, _ = row_that_begins(begins)
