@@ -75,6 +75,7 @@ from course_utils.plotting.n05 import (
     two_digit_story,
 )
 from course_utils.plotting.n06 import (
+    chord_and_arc,
     gap_against_beta,
     shells,
     unit_bars,
@@ -99,6 +100,7 @@ __all__ = [
     "bars",
     "beta_chart",
     "bound_and_gap",
+    "chord_and_arc",
     "code_clouds",
     "compare_latents",
     "confusion",

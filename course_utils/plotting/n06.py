@@ -1,11 +1,13 @@
 """Figures of notebook 06, latent traversals."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Arc
 from scipy.stats import chi
 from torch import Tensor
 
@@ -23,7 +25,7 @@ def unit_bars(kl: Tensor, names: Sequence[str]) -> tuple[Figure, Axes]:
     return fig, ax
 
 
-def shells(codes: dict[str, Tensor], bins: int = 60) -> tuple[Figure, Axes]:
+def shells(codes: dict[str, Tensor], bins: int = 40) -> tuple[Figure, Axes]:
     """Distances from 0 of several sets of codes (N, M), from zero on, and what N(0, I) gives.
 
     The black curve is the density of |z| for z ~ N(0, I): the chi distribution of M degrees.
@@ -39,6 +41,38 @@ def shells(codes: dict[str, Tensor], bins: int = 60) -> tuple[Figure, Axes]:
     ax.plot(t, chi.pdf(t, df=M), color="black", lw=1.6, label=f"exactly, for N(0, I), M = {M}")
     ax.set(xlabel="distance |z| from 0", ylabel="density", xlim=(0, high), ylim=(0, None))
     ax.legend(loc="upper left", fontsize=11)
+    return fig, ax
+
+
+def chord_and_arc(
+    straight: Callable[[Tensor, Tensor, Tensor], Tensor],
+    spherical: Callable[[Tensor, Tensor, Tensor], Tensor],
+) -> tuple[Figure, Axes]:
+    """Two ways between two codes at a right angle, equally far from 0, in the plane of both.
+
+    Args:
+        straight, spherical: from two codes (2,) and shares t (T,) of the way to codes (T, 2).
+    """
+    z_a, z_b = torch.tensor([[-1.0, 1.0], [1.0, 1.0]]) / 2**0.5
+    t = torch.tensor([0, 0.25, 0.5, 0.75, 1])
+    fig, ax = plt.subplots(figsize=(5.2, 3.1))
+    for x, y in (z_a.tolist(), z_b.tolist()):
+        ax.plot([0, x], [0, y], color="#999999", lw=1.2, ls="--")
+    for (name, way), colour in zip(
+        {"straight": straight, "spherical": spherical}.items(), PALETTE, strict=False
+    ):
+        ax.plot(*way(z_a, z_b, torch.linspace(0, 1, 61)).T.numpy(), color=colour, lw=2)
+        ax.plot(*way(z_a, z_b, t).T.numpy(), "o", color=colour, ms=7)
+        x, y = way(z_a, z_b, t[2:3])[0].tolist()
+        ax.annotate(name, (x, y), (0, 8), textcoords="offset points", ha="center", color=colour)
+    ax.plot(0, 0, "o", color="black", ms=5)
+    ax.add_patch(Arc((0, 0), 0.36, 0.36, theta1=45, theta2=135, color="#666666"))
+    ax.text(0, 0.21, "ω", ha="center", va="bottom")
+    ax.text(0.06, -0.02, "0", va="center")
+    ax.text(z_a[0] - 0.07, z_a[1], "$z_A$", ha="right", va="center")
+    ax.text(z_b[0] + 0.07, z_b[1], "$z_B$", ha="left", va="center")
+    ax.set(xlim=(-1.05, 1.05), ylim=(-0.08, 1.2), aspect="equal")
+    ax.axis("off")
     return fig, ax
 
 
@@ -69,6 +103,7 @@ def gap_against_beta(runs: dict[str, list[dict]]) -> tuple[Figure, np.ndarray]:
             `elbo`. The gap of the class, "digit", is left out: no pen stroke has one.
     """
     fig, axes = panels(3, 12.5, 3.6)
+    fig.set_dpi(90)  # a large picture on a page whose size is limited
     scores = {
         "mutual information gap": lambda row: np.mean(
             [g for f, g in row["gap"].items() if f != "digit"]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from course_utils.arguments import count
 from course_utils.data import scaled
+from course_utils.session import PALETTE
 
 GAP = 2  # blank pixels between the images of a mosaic
 
@@ -78,6 +79,7 @@ def show_rows(
     width: float = 10,
     framed: bool = False,
     columns: Sequence[str] = (),
+    marked: Sequence[int] = (),
 ) -> tuple[Figure, Axes]:
     """Rows of images under each other, each with its name: `{"original": x, "decoded": x_hat}`.
 
@@ -86,6 +88,7 @@ def show_rows(
         width: of the figure, inches.
         framed: draw a thin frame around every image, so that a blank one can be seen.
         columns: what stands under each of the N columns, if anything.
+        marked: for each row, the column (from 0) of the image that a coloured frame marks, if any.
     """
     counts = {len(images) for images in rows.values()}
     if len(counts) != 1:
@@ -99,14 +102,23 @@ def show_rows(
     if columns:
         ax.set_xticks(tile_centres(page.shape[1], n), columns)
     ax.tick_params(length=0)
+    side = (page.shape[1] + GAP) // n - GAP
+    across, down = tile_centres(page.shape[1], n), tile_centres(page.shape[0], len(rows))
     if framed:
-        side = (page.shape[1] + GAP) // n - GAP
-        for x in tile_centres(page.shape[1], n):
-            for y in tile_centres(page.shape[0], len(rows)):
-                frame = Rectangle((x - side / 2, y - side / 2), side, side)
-                frame.set(fill=False, edgecolor="#999999", linewidth=0.8, clip_on=False)
-                ax.add_patch(frame)
+        for x in across:
+            for y in down:
+                _frame(ax, x, y, side, "#999999", 0.8)
+    if len(marked):
+        for column, y in zip(marked, down, strict=True):
+            _frame(ax, across[column], y, side, PALETTE[1], 2)
     return fig, ax
+
+
+def _frame(ax: Axes, x: float, y: float, side: float, colour: str, width: float) -> None:
+    """A square around (x, y), which may reach beyond the axes."""
+    frame = Rectangle((x - side / 2, y - side / 2), side, side)
+    frame.set(fill=False, edgecolor=colour, linewidth=width, clip_on=False)
+    ax.add_patch(frame)
 
 
 def show_grids(

@@ -53,6 +53,16 @@ SWEEP = [
 CLIMBS = [[-5.0, -4.0, -3.5], [-6.0, -4.5, -3.5]]
 REPEATS = {1: Z, 5: Z / 2 + 0.5}
 
+
+def chord(z_a: torch.Tensor, z_b: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    return torch.lerp(z_a, z_b, t[:, None])
+
+
+def arc(z_a: torch.Tensor, z_b: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    quarter = t[:, None] * torch.pi / 2  # for a right angle
+    return quarter.cos() * z_a + quarter.sin() * z_b
+
+
 PAGES = {
     "panels": (lambda: plotting.panels(3), 3),
     "show_page": (lambda: plotting.show_page(np.zeros((5, 7)), "page"), 0),
@@ -275,6 +285,7 @@ N05 = {
     "steps_in_nats": (lambda: plotting.steps_in_nats(MEASURED), 2),
 }
 N06 = {
+    "chord_and_arc": (lambda: plotting.chord_and_arc(chord, arc), 0),
     "shells": (lambda: plotting.shells({"prior": codes(), "digits": codes() + 1}), 0),
     "unit_bars": (lambda: plotting.unit_bars(torch.rand(3), ["z3", "z1", "z2"]), 0),
     "unit_factor_tables": (

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from figures import arc, chord
 
 from course_utils import plotting
 
@@ -76,3 +77,15 @@ def test_shells_begin_at_zero_and_carry_the_chi_density():
     assert len(ax.patches) == 2  # outlines
     names = {t.get_text() for t in ax.get_legend().get_texts()}
     assert {"prior", "digits"} < names and any("M = 3" in name for name in names)
+
+
+def test_the_chord_comes_nearer_to_zero_than_the_arc():
+    _, ax = plotting.chord_and_arc(chord, arc)
+    dashed, ways, dots = ax.lines[:2], ax.lines[2:6:2], ax.lines[3:6:2]
+    assert all(line.get_linestyle() == "--" for line in dashed)
+    for way, mark, middle in zip(ways, dots, [0.5**0.5, 1], strict=True):
+        lengths, at_dots = (np.hypot(*line.get_data()) for line in (way, mark))
+        assert lengths[[0, -1]] == pytest.approx(1) and at_dots[2] == pytest.approx(middle)
+        assert len(at_dots) == 5 and mark.get_color() == way.get_color()
+    texts = {text.get_text() for text in ax.texts}
+    assert {"straight", "spherical", "ω", "0", "$z_A$", "$z_B$"} == texts

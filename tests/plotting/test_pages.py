@@ -53,6 +53,14 @@ def test_rows_are_named_and_of_one_length():
     assert list(ax.get_xticks()) == [13.5 + n * (28 + GAP) for n in range(3)]
 
 
+def test_a_frame_marks_one_image_of_each_row():
+    _, ax = plotting.show_rows({"a": images(3), "b": images(3)}, marked=[2, 0])
+    corners = [frame.get_xy() for frame in ax.patches]
+    assert corners == [(2 * (28 + GAP) - 0.5, -0.5), (-0.5, 28 + GAP - 0.5)]
+    with pytest.raises(ValueError, match="zip"):
+        plotting.show_rows({"a": images(3), "b": images(3)}, marked=[2])
+
+
 def test_grids_show_their_mosaics_under_their_names():
     grids = {"VAE": images(6), "PPCA": images(4)}
     _, axes = plotting.show_grids(grids, columns=3)
