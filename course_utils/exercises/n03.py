@@ -31,14 +31,14 @@ def cross_entropy_of_normals(mu_q, std_q, mu_p, std_p):
     kl, reverse = right - h_q, coded(*p, *q) - h_p
     logs = [Normal(mu, (std / 2).exp()) for mu, std in (q, p)]  # stds taken for log variances
     return right, {
-        "That is the KL divergence alone, the surcharge: the code words themselves cost, too.": kl,
+        "That is the KL divergence alone; the cross-entropy is the entropy of q plus that.": kl,
         "That is the entropy of q alone; p has no part in it.": h_q,
-        "The wrong way round, all of it: z comes from q, the code words were made for p.": (
+        "The wrong way round, all of it: the average is under q, the logarithm is of p.": (
             h_p + reverse
         ),
         "A divergence has a direction. Which of the two does z come from?": h_q + reverse,
         "Whose entropy? z comes from q.": h_p + kl,
-        "Words made for another book make texts longer, not shorter: check a sign.": h_q - kl,
+        "The cross-entropy is larger than the entropy of q, not smaller: check a sign.": h_q - kl,
         "That is in bits, the text asks for nats.": right / math.log(2),
         "A standard deviation was taken for a variance, or the other way round.": (
             coded(mu_q, std_q**2, mu_p, std_p**2)
@@ -46,7 +46,7 @@ def cross_entropy_of_normals(mu_q, std_q, mu_p, std_p):
         "That KL function takes log variances; these are standard deviations.": (
             h_q + kl_divergence(*logs)
         ),
-        "The price of the middle of q only: z spreads about it, and that costs, too.": (
+        "That is -log p at the middle of q only; z spreads about it, and that counts, too.": (
             -Normal(mu_p, std_p).log_prob(mu_q)
         ),
         "In the squared part of -log p, a σ stands where σ² belongs.": (

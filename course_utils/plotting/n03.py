@@ -26,7 +26,7 @@ def stacked_bars(
     left = np.zeros(len(parts))
     for j, name in enumerate(names):
         drawn = ax.barh(list(parts), values[:, j], left=left, color=PALETTE[j], label=name)
-        labels = [f"{v:.3g}" if v > 0.06 * values.sum(1).max() else "" for v in values[:, j]]
+        labels = [f"{v:.3g}" if v > 0.08 * values.sum(1).max() else "" for v in values[:, j]]
         ax.bar_label(drawn, labels, label_type="center", color="white")
         left += values[:, j]
     ax.set(xlabel=xlabel)

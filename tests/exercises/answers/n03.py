@@ -48,7 +48,7 @@ WRONG["cross_entropy_of_normals"] = {
     "Whose entropy": lambda m, s, n, t: (
         Normal(n, t).entropy() + kl_divergence(Normal(m, s), Normal(n, t))
     ),
-    "not shorter": lambda m, s, n, t: (
+    "not smaller": lambda m, s, n, t: (
         Normal(m, s).entropy() - kl_divergence(Normal(m, s), Normal(n, t))
     ),
     "in bits": lambda m, s, n, t: (
