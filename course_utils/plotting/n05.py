@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
 from course_utils.data import ImageData, as_float
@@ -54,35 +55,47 @@ def plot_towards(values: Sequence[float], goal: float, name: str) -> tuple[Figur
 
 
 def plane_and_page(
-    model: nn.Module, z: Tensor, labels: Tensor, limit: float = 4, side: int = 11
+    model: nn.Module,
+    z: Tensor,
+    labels: Tensor,
+    limit: float = 4,
+    side: int = 11,
+    mark: tuple[float, float] | None = None,
 ) -> tuple[Figure, np.ndarray]:
     """Codes z (N, 2) coloured by class, and beside them what each place decodes to, on one square.
 
-    Dotted circles are the prior's, at one, two and three standard deviations.
+    Dotted circles are the prior's, at one, two and three standard deviations. An orange frame
+    stands around the image whose place is nearest to `mark`, if there is one.
     """
-    fig, axes = panels(2, width=9, height=4)
+    fig, axes = panels(2, width=8.4, height=3.8)
     latent_scatter(z, labels, axes[0], limit, legend=False)
     for dots in axes[0].collections:
         dots.set_rasterized(True)
     page = latent_manifold(model, side, limit)
     axes[1].imshow(
-        0.6 * page, cmap="gray_r", vmin=0, vmax=1, extent=(-limit, limit, -limit, limit)
+        0.75 * page, cmap="gray_r", vmin=0, vmax=1, extent=(-limit, limit, -limit, limit)
     )
+    if mark is not None:
+        width = 2 * limit / side
+        corner = [math.floor((m + limit) / width) * width - limit for m in mark]
+        frame = Rectangle(corner, width, width, fill=False, edgecolor=PALETTE[1], linewidth=2)
+        axes[1].add_patch(frame)
     axes[1].set(xlabel="$z_1$", ylabel="$z_2$")
     axes[1].grid(False)
     for ax, title in zip(axes, ("draws from q(z|x), by class", "decoded"), strict=True):
         ax.set_title(title)
-        draw_prior(ax)
+    draw_prior(axes[0])
+    draw_prior(axes[1], linewidth=0.8)  # thin, because digits lie below
     handles, names = axes[0].get_legend_handles_labels()
     axes[0].legend(handles, names, loc="center right", bbox_to_anchor=(-0.16, 0.5), markerscale=4)
     return fig, axes
 
 
-def draw_prior(ax: Axes) -> None:
+def draw_prior(ax: Axes, linewidth: float = 1.5) -> None:
     """The standard normal prior of a plane, as circles of one, two and three deviations."""
     for radius in (1, 2, 3):
         circle = ellipse(torch.zeros(2), torch.eye(2), radius)
-        ax.plot(*circle, color="black", linestyle=":", linewidth=1.5)
+        ax.plot(*circle, color="black", linestyle=":", linewidth=linewidth)
 
 
 def against_prior(ticks: Tensor, density: Tensor, limit: float = 4) -> tuple[Figure, np.ndarray]:

@@ -90,10 +90,15 @@ def test_density_and_ratio_to_the_prior_stand_where_they_should():
 
 def test_codes_and_page_share_their_axes():
     z = torch.randn(30, 2)
-    _, axes = plotting.plane_and_page(VAE(2, 5), z, torch.arange(30) % 10, limit=3.0)
+    mark = (1.3, -2.0)
+    _, axes = plotting.plane_and_page(VAE(2, 5), z, torch.arange(30) % 10, limit=3.0, mark=mark)
     for ax in axes:
         assert ax.get_xlim() == ax.get_ylim() == (-3.0, 3.0)
     assert sum(len(dots.get_offsets()) for dots in axes[0].collections) == 30
+    (frame,) = axes[1].patches
+    assert frame.get_width() == pytest.approx(6 / 11)
+    assert frame.get_x() < mark[0] < frame.get_x() + frame.get_width()
+    assert frame.get_y() < mark[1] < frame.get_y() + frame.get_height()
 
 
 def test_a_blank_image_has_a_frame():
