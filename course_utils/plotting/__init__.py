@@ -13,6 +13,7 @@ from course_utils.plotting.latents import (
 )
 from course_utils.plotting.n00 import (
     area_table,
+    density_and_volume,
     density_panels,
     distances_from_peak,
     em_panels,
@@ -107,6 +108,7 @@ __all__ = [
     "curves",
     "decoded_means",
     "decoder_and_posterior",
+    "density_and_volume",
     "density_panels",
     "derivations",
     "distances_from_peak",

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
 from torch import Tensor
 
 from course_utils.plotting.charts import ellipse, write_numbers
@@ -81,7 +82,8 @@ def em_panels(
     Args:
         runs: name of a run to its moments, name of a moment to (share, mu, cov). A component is
             an ellipse at two standard deviations; the larger its share, the thicker its line.
-        points: (N, 2). climb: (runs, steps + 1), average log p(x) after each step.
+        points: (N, 2). climb: (starts, steps + 1), average log p(x) after each step, of the runs
+            and then of other starts; at step 0 it may lie below the axis.
     """
     columns = max(len(moments) for moments in runs.values())
     fig, axes = plt.subplots(
@@ -103,9 +105,15 @@ def em_panels(
         row[0].set_ylabel(name)
         row[-1].set_visible(False)
     curves = fig.add_subplot(axes[0, 0].get_gridspec()[:, -1])
-    for start, heights in enumerate(climb.tolist()):
-        curves.plot(heights, color="#0072B2", linewidth=1.2 + 1.6 * (start < len(runs)))
+    for heights in climb[len(runs) :].tolist():
+        curves.plot(heights, color="#999999", linewidth=1.2, label="another start")
+    for name, style, heights in zip(runs, ("-", "--", ":", "-."), climb.tolist()):
+        curves.plot(heights, color="black", linestyle=style, linewidth=2.5, label=name)
     curves.set(xlabel="steps of EM", title="average log p(x), nats per point")
+    low, high = climb[:, 1:].min().item(), climb.max().item()  # from step 1 on: 0 lies far below
+    curves.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+    handles = dict(zip(*curves.get_legend_handles_labels()[::-1]))  # one line for all the others
+    curves.legend(handles.values(), handles, loc="lower right")
     return fig, axes
 
 
@@ -141,7 +149,7 @@ def score_strips(
         share = (scores >= threshold).double().mean().item()
         ax.text(1.01, 0.4, f"{share:.0%}", transform=ax.transAxes)
         if (middle := scores.median().item()) < low:
-            text = f"◀  below the axis: median {middle:,.0f}"
+            text = f"◀  off the scale: median {middle:,.0f}"
             ax.text(bins[2], 0.5, text, va="center", fontsize=12)
         ax.grid(False)
     axes[0].set_title("left of the dashed line: rejected", fontsize=12)
@@ -161,6 +169,51 @@ def distances_from_peak(distances: dict[str, Tensor], xlabel: str) -> tuple[Figu
     ax.axvline(0, color="black", linewidth=2)
     ax.legend()
     return fig, ax
+
+
+def density_and_volume(
+    r: Tensor, log_volume: Tensor, log_density: Tensor, distances: dict[str, Tensor]
+) -> tuple[Figure, np.ndarray]:
+    """Why draws keep away from the peak: density, volume and their product against the distance r.
+
+    Args:
+        r: (T,), distances from the peak. log_volume, log_density: (T,), natural logarithms, of a
+            thin shell at r and at a point there; the first rises, the second falls. They are drawn
+            to base 2, and relative to the place where their sum is largest.
+        distances: name to the distances (n,) of some images. They stand at the right, with the
+            product, all scaled to one height; a single image is a line.
+    """
+    fig, axes = panels(2, width=13, height=4)
+    left, right = axes
+    log_product = log_volume + log_density
+    best = int(log_product.argmax())
+    for name, colour, style, values in [
+        ("volume of a thin shell", "#009E73", "--", log_volume),
+        ("density", "#0072B2", "-.", log_density),
+        ("volume × density", "#D55E00", "-", log_product),
+    ]:
+        doublings = (values - values[best]) / np.log(2)
+        left.plot(r, doublings, color=colour, linestyle=style, linewidth=2.5, label=name)
+    left.axhline(0, color="#666666", linewidth=0.8)
+    left.set(ylim=(-300, 300), ylabel=f"doublings since r = {r[best].item():.0f}")
+    left.legend(loc="upper left", fontsize=11)
+
+    right.plot(r, (log_product - log_product[best]).exp(), color="#D55E00", linewidth=2.5)
+    bins = np.linspace(0, float(r[-1]), 90)
+    for colour, (name, values) in zip(("#000000", "#999999", "#56B4E9"), distances.items()):
+        if len(values) == 1:
+            right.axvline(values.item(), color=colour, linestyle=":", linewidth=2.5, label=name)
+            continue
+        heights, _ = np.histogram(values.numpy(), bins)
+        right.stairs(
+            heights / heights.max(), bins, fill=True, color=colour, alpha=0.75, label=name
+        )
+    right.set(ylabel="how often (scaled)", yticks=[], ylim=(0, 1.1))
+    right.legend(loc="upper right", fontsize=11)
+    for ax in axes:
+        ax.set(xlabel="r, distance from the mean", xlim=(0, float(r[-1])))
+        ax.xaxis.set_major_locator(MultipleLocator(2))
+    return fig, axes
 
 
 def times_to_sum(sides: Tensor, seconds: dict[str, Tensor]) -> tuple[Figure, Axes]:

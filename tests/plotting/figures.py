@@ -96,6 +96,15 @@ SHARED = {
     ),
 }
 N00 = {
+    "density_and_volume": (
+        lambda: plotting.density_and_volume(
+            TICKS + 4,
+            8 * (TICKS + 4).log(),
+            -((TICKS + 4) ** 2) / 2,
+            {"one": Z[:1], "all": Z.abs()},
+        ),
+        2,
+    ),
     "density_panels": (
         lambda: plotting.density_panels(
             {"a": torch.rand(20, 20), "b": torch.rand(20, 20)}, codes(9), limit=2.0

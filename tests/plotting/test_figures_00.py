@@ -71,6 +71,35 @@ def test_distances_begin_at_the_peak():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
 
 
+def test_volume_and_density_meet_where_their_product_is_largest():
+    r = torch.linspace(1, 7, 601, dtype=torch.float64)
+    shown = {"page": torch.tensor([2.0]), "draws": torch.tensor([3.0, 3.1, 5.0])}
+    fig, (left, right) = plotting.density_and_volume(r, 9 * r.log(), -(r**2) / 2, shown)
+    volume, density, product = (line.get_ydata() for line in left.lines[:3])
+    np.testing.assert_allclose(product, volume + density, atol=1e-9)
+    at = int(np.argmax(product))
+    assert r[at].item() == pytest.approx(3)  # the square root of 9
+    assert product[at] == volume[at] == density[at] == 0
+    at_six = int((r - 6).abs().argmin())
+    assert volume[at_six] == pytest.approx(9)  # from 3 to 6 it doubles nine times
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["page", "draws"]
+    assert right.lines[1].get_xdata()[0] == 2  # one image is a line
+
+
+def test_em_panels_name_the_starts_that_they_show():
+    half = torch.ones(2) / 2, torch.randn(2, 2), torch.eye(2).repeat(2, 1, 1)
+    climb = torch.tensor([[-9.0, -2.0, -1.0], [-9.0, -3.0, -1.5], [-9, -2, -1], [-9, -2, -1]])
+    fig, axes = plotting.em_panels(
+        {"start 1": {"step 0": half}, "start 2": {"step 0": half}}, torch.randn(9, 2), climb
+    )
+    curves = fig.axes[-1]
+    names = [text.get_text() for text in curves.get_legend().get_texts()]
+    assert names == ["another start", "start 1", "start 2"]
+    assert curves.get_ylim()[0] > -9  # from step 1 on
+    styles = [line.get_linestyle() for line in curves.lines]
+    assert styles[2:] == ["-", "--"]
+
+
 def test_times_to_sum_mark_times_that_one_knows():
     fig, ax = plotting.times_to_sum(torch.tensor([2.0, 3.0]), {"a": torch.tensor([1.0, 2.0])})
     assert [text.get_text() for text in ax.texts] == ["a second", "a year", "age of the universe"]
