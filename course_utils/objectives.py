@@ -6,13 +6,14 @@ All are built on the importance weight of a draw z from q(z|x):
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from course_utils.arguments import count, described, number
-from course_utils.distributions import normal_log_prob
 from course_utils.models import VAE
 
 CHUNK_ELEMENTS = 1_000_000  # activations a layer holds, 4 MB: larger ones leave the cache
@@ -57,25 +58,28 @@ def log_weights(model: VAE, x: Tensor, num_samples: int, prior_share: float = 0.
     """
     num_samples = _check_batch(model, x, num_samples)
     prior_share = number("prior_share", prior_share, "a number in [0, 1)", lambda a: 0 <= a < 1)
-    mu, log_var = model.encode(x)
     from_prior = round(prior_share * num_samples)
     if prior_share and num_samples == 1:
         raise ValueError("num_samples: expected 2 or more with a prior_share, got 1")
     if prior_share:  # one draw at least, and not all
         from_prior = min(max(from_prior, 1), num_samples - 1)
-    from_q = (num_samples - from_prior, *mu.shape)
-    z = model.reparameterize(mu.expand(from_q), log_var.expand(from_q))
+    z, log_proposal = _of(model, "posterior_draws")(x, num_samples - from_prior)
     if from_prior:
-        z = torch.cat([z, z.new_empty(from_prior, *mu.shape).normal_()])
-    zero = torch.zeros_like(mu)
-    log_prior = normal_log_prob(z, zero, zero)
-    log_proposal = normal_log_prob(z, mu, log_var)
+        more = _of(model, "prior_draws")(z.new_empty(from_prior, *z.shape[1:]))
+        log_proposal = torch.cat([log_proposal, _of(model, "log_posterior")(more, x)])
+        z = torch.cat([z, more])
+    log_prior = _of(model, "log_prior")(z)
     if from_prior:
         share = from_prior / num_samples
         log_proposal = torch.logaddexp(
             log_proposal + math.log1p(-share), log_prior + math.log(share)
         )
     return model.log_prob_of(x, model.decode(z)) + log_prior - log_proposal
+
+
+def _of(model: VAE, name: str) -> Callable:
+    """A model's method, or that of `VAE`, which asks for nothing else than `NEEDED`."""
+    return getattr(model, name, None) or partial(getattr(VAE, name), model)
 
 
 def iwae_bound(model: VAE, x: Tensor, num_samples: int) -> Tensor:

@@ -82,6 +82,32 @@ def test_log_weight_is_log_joint_minus_log_q_with_its_gradient():
     torch.testing.assert_close(*gradients)
 
 
+class WithoutOwnDraws:
+    """The least that an estimator asks for: q is then normal, and the prior N(0, I)."""
+
+    def __init__(self, model: VAE):
+        for name in objectives.NEEDED:
+            setattr(self, name, getattr(model, name))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4])
+def test_a_model_without_draws_of_its_own_has_a_normal_q_and_prior(share):
+    model, x, found = tiny_vae(2), all_images(), []
+    for asked in (model, WithoutOwnDraws(model)):
+        torch.manual_seed(1)
+        found.append(log_weights(asked, x, 5, share))
+    assert torch.equal(*found)
+
+
+def test_weights_ask_the_model_for_its_draws_and_its_prior():
+    model, x = tiny_vae(2), all_images()
+    z, log_q = torch.randn(3, 32, 2).double(), torch.randn(3, 32).double()
+    log_p = torch.randn(3, 32).double()
+    model.posterior_draws, model.log_prior = lambda x, k: (z, log_q), lambda z: log_p
+    expected = model.log_prob_of(x, model.decode(z)) + log_p - log_q
+    torch.testing.assert_close(log_weights(model, x, 3), expected)
+
+
 def test_weights_average_to_the_exact_probability():
     model, x = tiny_vae(), all_images()[:4]
     weights = log_weights(model, x, 100_000).exp()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from course_utils.data import load_result
+from course_utils.files import CHECKOUT
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 NUMBER = re.compile(r"(?<![\w.])[−+]?\d+(?:,\d{3})*(?:\.\d+)?(?!\w)")
@@ -267,3 +268,30 @@ def test_one_wrong_digit_in_a_row_is_seen(begins):
 )
 def test_numbers_agree_as_they_are_printed(printed, value, right):
     assert agrees(printed, value) is right
+
+
+# --- a record that no row prints -----------------------------------------------------------------
+
+
+@pytest.mark.skipif(
+    not (CHECKOUT / "data" / "results" / "four_parts.json").exists(), reason="not measured yet"
+)
+def test_the_record_of_the_four_parts_adds_up():
+    """Gains are differences from the baseline of the same seed; gaps are differences as well."""
+    record = load_result("four_parts")
+    rows = {row["part"]: row for row in record["rows"]}
+    assert list(rows) == ["baseline", "decoder", "encoder", "posterior", "marginal"]
+    for row in rows.values():
+        assert [run["seed"] for run in row["runs"]] == record["seeds"] == [0, 1, 2]
+        for run, beside in zip(row["runs"], rows["baseline"]["runs"], strict=True):
+            for name in ("elbo", "log_p"):
+                assert run[f"gain_{name}"] == pytest.approx(run[name] - beside[name], abs=1e-6)
+                assert run[f"gain_{name}_se"] < run[f"{name}_se"]  # pairs differ by less
+    for seed in record["diagnosis"]["per seed"]:
+        refined = seed["elbo_refined"]
+        assert seed["amortization_gap"] == pytest.approx(refined - seed["elbo"], abs=1e-4)
+        assert seed["approximation_gap"] == pytest.approx(seed["log_p"] - refined, abs=1e-4)
+        assert seed["marginal_kl_at_least"] < seed["marginal_kl"]
+        assert seed["information"] <= math.log(seed["marginal_kl_images"])
+    chosen = [(c["part"], c["name"]) for c in record["choices"]["rows"] if c["chosen"]]
+    assert chosen == [(part, row["name"]) for part, row in rows.items()]

@@ -14,7 +14,8 @@ from course_utils.files import CHECKOUT, PACKAGE
 SETTINGS = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
 LAYERS = SETTINGS["tool"]["importlinter"]["contracts"][0]
 FOLDERS = ("course_utils", "tools", "tests")
-LINES_OF_A_FILE, LINES_OF_A_FUNCTION, LINES_A_STUDENT_READS = 500, 80, 2000
+LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 500, 80
+LINES_A_STUDENT_READS = 2300  # 2,000 were for notebooks 00 to 06
 # What a course on variational autoencoders is about; the rest is plumbing, or for the curious.
 A_STUDENT_READS = [
     "session.py",

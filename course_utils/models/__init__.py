@@ -1,7 +1,8 @@
 """The networks that more than one notebook uses, a file for each family.
 
 A model is any module with the methods that `objectives` and `training` call: `encode`, `decode`,
-`log_prob_of`, `elbo_terms` and `loss`. Inputs are rows of D pixels, codes are rows of M latents.
+`log_prob_of`, `elbo_terms` and `loss`, and `posterior_draws` and `log_prior` where q or the prior
+is not a normal one. Inputs are rows of D pixels, codes are rows of M latents.
 What comes out of a network has the dtype of what went in: under autocast it is bfloat16, too
 coarse to sum 784 log probabilities in.
 """
@@ -14,10 +15,12 @@ from course_utils.models.classifier import (
     train_classifier,
 )
 from course_utils.models.layers import mlp
+from course_utils.models.parts import DeepVAE, FlowVAE, MixturePriorVAE, VampPriorVAE
 from course_utils.models.vae import LIKELIHOODS, VAE, ConvVAE, LinearVAE
 
 # The classes that a checkpoint may name; nothing else is ever built from a file.
-MODELS = {cls.__name__: cls for cls in (Autoencoder, VAE, LinearVAE, ConvVAE)}
+STRONGER = (DeepVAE, FlowVAE, MixturePriorVAE, VampPriorVAE)
+MODELS = {c.__name__: c for c in (Autoencoder, VAE, LinearVAE, ConvVAE, *STRONGER)}
 
 __all__ = [
     "LIKELIHOODS",
@@ -26,7 +29,11 @@ __all__ = [
     "Autoencoder",
     "Classifier",
     "ConvVAE",
+    "DeepVAE",
+    "FlowVAE",
     "LinearVAE",
+    "MixturePriorVAE",
+    "VampPriorVAE",
     "adversarial",
     "fooling_images",
     "mlp",

@@ -11,9 +11,9 @@ def check_width(x: Tensor, width: int, what: str) -> None:
         raise ValueError(f"expected {what} of shape (..., {width}), got {tuple(x.shape)}")
 
 
-def mlp(*sizes: int) -> nn.Sequential:
+def mlp(*sizes: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
     """Linear layers with ReLU between them, none after the last: `mlp(784, 300, 40)`."""
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes):
-        layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+        layers += [nn.Linear(n_in, n_out), activation()]
     return nn.Sequential(*layers[:-1])

@@ -81,6 +81,26 @@ class VAE(nn.Module):
         eps = torch.randn_like(std)
         return mu + std * eps
 
+    def posterior_draws(self, x: Tensor, num_samples: int) -> tuple[Tensor, Tensor]:
+        """`num_samples` = K draws z (K, B, M) of q(z|x), and log q(z|x) (K, B), for x (B, D)."""
+        mu, log_var = self.encode(x)
+        shape = (num_samples, *mu.shape)
+        z = self.reparameterize(mu.expand(shape), log_var.expand(shape))
+        return z, normal_log_prob(z, mu, log_var)
+
+    def log_posterior(self, z: Tensor, x: Tensor) -> Tensor:
+        """log q(z|x), (...), of any codes (..., M), for x (B, D)."""
+        return normal_log_prob(z, *self.encode(x))
+
+    def log_prior(self, z: Tensor) -> Tensor:
+        """log p(z), (...), of codes (..., M): here that of N(0, I)."""
+        zero = torch.zeros_like(z)
+        return normal_log_prob(z, zero, zero)
+
+    def prior_draws(self, like: Tensor) -> Tensor:
+        """Draws of p(z), as many as `like` (..., M) has room for, of its dtype and device."""
+        return torch.randn_like(like)
+
     def decode(self, z: Tensor) -> Tensor:
         """Logits (Bernoulli) or means (Gaussian), (..., D), for z (..., M)."""
         check_width(z, self.latent_dim, "z")
@@ -150,8 +170,7 @@ class VAE(nn.Module):
         """Decoded means (n, D) of n draws from the prior."""
         parameter = next(self.parameters())
         n = count("n", n, least=0)
-        z = torch.randn(n, self.latent_dim, device=parameter.device, dtype=parameter.dtype)
-        return self.decode_mean(z)
+        return self.decode_mean(self.prior_draws(parameter.new_empty(n, self.latent_dim)))
 
 
 class LinearVAE(VAE):

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import torch
 from record import OutOfTime, Pieces, digits_for, options, print_table, save_by_device
-from torch import Tensor, nn
+from torch import Tensor
 
 from course_utils.data import ImageData, binarize
-from course_utils.models import VAE
+from course_utils.models import VAE, DeepVAE
 from course_utils.objectives import iwae_bound, log_likelihood, log_weights
 from course_utils.session import pick_device, seed_everything
 from course_utils.training import History, fit
@@ -36,27 +36,11 @@ BATCH, RATE, SAMPLES, BLOCK = 100, 2e-3, 5_000, 250
 THEIRS = sum(3**i for i in range(8))  # 3,280 passes over the data
 
 
-class TwoHiddenLayers(VAE):
-    """The paper's network with one stochastic layer."""
-
-    def __init__(self, mean_image: Tensor):
-        super().__init__(latent_dim=50, hidden_dim=200)
-        mean = mean_image.clamp(0.001, 0.999)
-        with torch.no_grad():
-            self.decoder[-1].bias.copy_(torch.log(mean / (1 - mean)))
-
-    def build_networks(self, hidden_dim: int) -> None:
-        def network(n_in: int, n_out: int) -> nn.Sequential:
-            return nn.Sequential(
-                nn.Linear(n_in, hidden_dim),
-                nn.Tanh(),
-                nn.Linear(hidden_dim, hidden_dim),
-                nn.Tanh(),
-                nn.Linear(hidden_dim, n_out),
-            )
-
-        self.encoder = network(self.data_dim, 2 * self.latent_dim)
-        self.decoder = network(self.latent_dim, self.data_dim)
+def two_hidden_layers(mean_image: Tensor) -> VAE:
+    """The paper's network with one stochastic layer; `mean_image` (784,) in [0, 1]."""
+    model = DeepVAE(50, 200, encoder_layers=2, decoder_layers=2, activation="tanh")
+    model.start_at_mean(mean_image[None])
+    return model
 
 
 def loss_of(row: str) -> Callable[[VAE, Tensor], Tensor] | None:
@@ -77,7 +61,7 @@ def train(
             raise OutOfTime
 
     seed_everything(0)
-    model = TwoHiddenLayers(digits.train_images.flatten(1).float().mean(0) / 255).to(device)
+    model = two_hidden_layers(digits.train_images.flatten(1).float().mean(0) / 255).to(device)
     resume = None
     if path.exists():
         saved = torch.load(path, map_location="cpu", weights_only=True)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from course_utils.models import VAE, Autoencoder, ConvVAE, LinearVAE
+from course_utils.models import VAE, Autoencoder, ConvVAE, DeepVAE, LinearVAE, MixturePriorVAE
 from course_utils.widgets import export_html
 from course_utils.widgets.interface import LIMIT
 from course_utils.widgets.page import PAGE_TOLERANCE
@@ -32,6 +32,8 @@ MODELS = {
     "convolutional, gaussian": lambda: ConvVAE(3, 6, "gaussian"),
     "autoencoder": lambda: Autoencoder(2, 40),
     "one unit": lambda: VAE(1, 40),
+    "deeper": lambda: DeepVAE(2, 40, 1, 2),
+    "with a mixture as prior": lambda: MixturePriorVAE(2, 40, 5),
 }
 
 

@@ -6,7 +6,16 @@ import itertools
 import torch
 from torch import nn
 
-from course_utils.models import VAE, Autoencoder, ConvVAE, LinearVAE
+from course_utils.models import (
+    VAE,
+    Autoencoder,
+    ConvVAE,
+    DeepVAE,
+    FlowVAE,
+    LinearVAE,
+    MixturePriorVAE,
+    VampPriorVAE,
+)
 from course_utils.training import History, fit
 
 DIM, EPOCHS, STEPS = 9, 3, 3
@@ -69,6 +78,10 @@ SMALL_MODELS = {
     "VAE": lambda: VAE(2, 4, "gaussian", DIM),
     "LinearVAE": lambda: LinearVAE(3, DIM),
     "ConvVAE": lambda: ConvVAE(2, 2, "continuous_bernoulli"),
+    "DeepVAE": lambda: DeepVAE(2, 4, 3, 2, "gaussian", DIM, "tanh", True),
+    "FlowVAE": lambda: FlowVAE(3, 4, 2, 5, data_dim=DIM),
+    "MixturePriorVAE": lambda: MixturePriorVAE(2, 4, 6, "gaussian", DIM),
+    "VampPriorVAE": lambda: VampPriorVAE(2, 4, 6, data_dim=DIM),
 }
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -9,14 +10,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.oracles import at_the_ppca_optimum, correlated_rows, marginal
 from helpers.runs import assert_same, weights_of
 
 from course_utils.data import ImageData
+from course_utils.distributions import kl_to_standard_normal
+from course_utils.models import VAE
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "tests" / "benchmarks"
 QUICK = ["race_to_106", "images_per_second", "scaling", "burda_table", "memory", "sweeps"]
-QUICK += ["latent_sizes", "vectors"]
+QUICK += ["latent_sizes", "vectors", "four_parts"]
 
 
 @pytest.fixture
@@ -111,13 +115,29 @@ def test_table_of_burda_trains_on_where_it_stopped(record, tmp_path):
     assert_same(*ends)
 
 
+def test_network_of_burda_s_table_has_the_paper_s_layers(record):
+    """784-200-200-50 and back, tanh between, and the output's bias from the mean image."""
+    import burda_table
+    from torch import nn
+
+    mean = torch.linspace(0, 1, 784)
+    model = burda_table.two_hidden_layers(mean)
+    layers = {"encoder": [784, 200, 200, 2 * 50], "decoder": [50, 200, 200, 784]}
+    for name, sizes in layers.items():
+        linear, between = list(getattr(model, name))[::2], list(getattr(model, name))[1::2]
+        assert [linear[0].in_features, *(layer.out_features for layer in linear)] == sizes
+        assert [type(layer) for layer in between] == [nn.Tanh, nn.Tanh]
+    decoded = torch.sigmoid(model.decoder[-1].bias)
+    torch.testing.assert_close(decoded, mean.clamp(0.001, 0.999))
+
+
 @pytest.mark.slow
 def test_losses_of_burda_s_rows_are_bounds_of_the_right_order(record):
     """On average: the VAE's bound does not move with K, importance weighting raises it."""
     import burda_table
 
     torch.manual_seed(0)
-    model = burda_table.TwoHiddenLayers(torch.full((784,), 0.5))
+    model = burda_table.two_hidden_layers(torch.full((784,), 0.5))
     x = (torch.rand(10, 784) < 0.5).float()
     bounds = {}
     for row in burda_table.PUBLISHED:
@@ -136,12 +156,96 @@ def test_losses_of_burda_s_rows_are_bounds_of_the_right_order(record):
     assert z("IWAE, K = 50", "IWAE, K = 5") > 4.5
 
 
+# --- the four parts ---
+
+
+@pytest.fixture
+def parts(record):
+    import four_parts
+
+    torch.manual_seed(0)
+    return four_parts
+
+
+def test_refining_a_wrong_encoder_closes_the_gap_that_is_known(parts):
+    """At the optimum of probabilistic PCA the ELBO is log p(x); a spoiled encoder is mended."""
+    x = correlated_rows(40)
+    model = at_the_ppca_optimum(x, 2)
+    exact = torch.from_numpy(marginal(model).logpdf(x.numpy()))
+    with torch.no_grad():
+        model.encoder.bias.add_(0.5)
+        model.encoder_log_var.sub_(1.0)
+    model.requires_grad_(False)
+    wrong, better = model.encode(x), parts.refined(model, x, 2_000, 0.03)
+    before, after = (parts.elbo_with(model, x, *q, 4_000) for q in (wrong, better))
+    assert (exact - before).mean() > 0.3
+    torch.testing.assert_close(after.mean(), exact.mean(), atol=0.02, rtol=0)
+    by_weights = parts.log_p_with(model, x, *better, 100)
+    torch.testing.assert_close(by_weights, exact, atol=0.02, rtol=0)
+
+
+def test_marginal_of_equal_posteriors_is_their_own_distance(parts):
+    """All q's are N(1, e^-1): no information, and the KL is one formula's."""
+    model, x = VAE(3, 4, data_dim=9), torch.rand(500, 9)
+    with torch.no_grad():
+        model.encoder[-1].weight.zero_()
+        model.encoder[-1].bias.copy_(torch.tensor([1.0] * 3 + [-1.0] * 3))
+    distance, information = parts.aggregate_kl(model, x)
+    exact = kl_to_standard_normal(torch.ones(3), -torch.ones(3)).double()
+    torch.testing.assert_close(information, torch.zeros_like(information), atol=1e-5, rtol=0)
+    torch.testing.assert_close(distance, exact.expand(500), atol=1e-4, rtol=0)
+    gain = parts.gain_of_a_mixture(model, torch.rand(5_000, 9), x, 1)
+    assert abs(gain.mean() - exact) < 4.5 * gain.std() / 500**0.5 + 0.05  # fitted to few codes
+
+
+def test_marginal_of_narrow_posteriors_holds_all_but_log_n(parts):
+    """Where no two q's overlap, each code tells which of the N images it came from."""
+    model, x = VAE(3, 4, data_dim=9), torch.rand(300, 9)
+    with torch.no_grad():
+        model.encoder[-1].weight.mul_(100)
+        model.encoder[-1].weight[3:] = 0
+        model.encoder[-1].bias[3:] = -20.0
+    _, information = parts.aggregate_kl(model, x)
+    assert information.mean().item() == pytest.approx(math.log(300), abs=1e-3)
+
+
+def test_units_are_active_whose_posterior_mean_varies(parts):
+    """Not those whose q is wide: their draws vary, their means do not."""
+    model, x = VAE(3, 4, data_dim=9), torch.rand(1_000, 9)
+    with torch.no_grad():
+        model.encoder[-1].weight.zero_()
+        model.encoder[-1].weight[0] = 5.0
+        model.encoder[-1].bias.zero_()
+    assert model.encode(x)[0][:, 0].var() > 0.1
+    assert parts.active_units(model, x) == 1
+
+
+def test_gains_are_paired_digit_by_digit(parts):
+    kept = {"kl": 1.0, "active_units": 2}
+    baseline = {"elbo": [-100.0, -80.0, -90.0], "log_p": [-95.0, -75.0], **kept}
+    better = {"elbo": [-98.0, -79.0, -87.0], "log_p": [-94.0, -74.0], **kept}
+    row = parts.compared(better, baseline)
+    assert row["elbo"] == -88.0 and row["gain_elbo"] == 2.0 and row["gain_log_p"] == 1.0
+    assert row["gain_elbo_se"] == pytest.approx(1 / 3**0.5) and row["gain_log_p_se"] == 0.0
+    assert row["elbo_se"] > 5 and row["kl"] == 1.0
+
+
+def test_candidates_are_chosen_by_held_out_digits(parts):
+    tried = {
+        (part, name): -100.0 + n
+        for part, names in parts.CURES.items()
+        for n, name in enumerate(names)
+    }
+    chosen = parts.chosen_cures(tried)
+    assert chosen == {part: (part, list(names)[-1]) for part, names in parts.CURES.items()}
+    kept = [(row["part"], row["name"]) for row in parts.choices(tried) if row["chosen"]]
+    assert kept == [*chosen.values()]
+
+
 def test_flops_of_an_image_are_those_that_torch_counts(record):
     """Forward and backward, without the gradient of the input."""
     import images_per_second
     from torch.utils.flop_counter import FlopCounterMode
-
-    from course_utils.models import VAE
 
     model = VAE(20, 400)
     with FlopCounterMode(display=False) as counter:

@@ -1,0 +1,388 @@
+"""Deeper networks, flows and learned priors against quadrature, autograd and torch's own."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from helpers.oracles import z_score
+from scipy import stats
+from torch import nn
+from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+
+from course_utils.models import VAE, DeepVAE, FlowVAE, MixturePriorVAE, VampPriorVAE
+from course_utils.models.parts import AutoregressiveStep, one_draw_terms
+from course_utils.objectives import iwae_bound, log_likelihood, log_weights
+
+PIXELS = 5
+BUILDERS = {
+    "deep": lambda: DeepVAE(2, 6, 2, 3, data_dim=PIXELS),
+    "deep with skips": lambda: DeepVAE(2, 6, 3, 2, data_dim=PIXELS, skips=True),
+    "flow": lambda: FlowVAE(2, 6, 2, 7, data_dim=PIXELS),
+    "flow of one step": lambda: FlowVAE(2, 6, 1, 7, data_dim=PIXELS),
+    "mixture prior": lambda: MixturePriorVAE(2, 6, 3, data_dim=PIXELS),
+    "VampPrior": lambda: VampPriorVAE(2, 6, 4, data_dim=PIXELS),
+}
+every_part = pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+def lively(build) -> VAE:
+    """Weights so large that every part matters; q is wide, so that importance weights behave."""
+    model = build().double().requires_grad_(False)
+    for name, weights in model.named_parameters():
+        if not name.startswith("encoder"):
+            weights.copy_(torch.randn_like(weights) * (0.7 if "flow" in name else 0.8))
+    model.encoder[-1].bias[2:4] = 0.4
+    return model
+
+
+def some_images(n: int = 3) -> torch.Tensor:
+    return torch.tensor(list(itertools.product([0.0, 1.0], repeat=PIXELS)))[3 : 3 + n].double()
+
+
+def grid(n: int = 301, end: float = 9.0) -> tuple[torch.Tensor, float]:
+    """Codes (G, 1, 2) that cover the plane, and the logarithm of the area of each."""
+    ticks = torch.linspace(-end, end, n, dtype=torch.float64)
+    return torch.cartesian_prod(ticks, ticks)[:, None], 2 * math.log(ticks[1] - ticks[0])
+
+
+def on_the_grid(model: VAE, x: torch.Tensor):
+    """log p(x, z), log q(z|x), both (G, B), and the log area."""
+    z, log_area = grid()
+    z = z.expand(-1, len(x), -1)
+    log_joint = model.log_prior(z) + model.log_prob_of(x, model.decode(z))
+    return log_joint, model.log_posterior(z, x), log_area
+
+
+# --- shapes and gradients ---
+
+
+@every_part
+@pytest.mark.parametrize("leading", [(5,), (0,), (), (3, 5)], ids=str)
+def test_shapes_for_any_leading_axes(build, leading):
+    model = build()
+    x = torch.rand(*leading, PIXELS)
+    mu, log_var = model.encode(x)
+    z, log_q = model.posterior_draws(x, 4)
+    assert mu.shape == log_var.shape == model.encode_mean(x).shape == (*leading, 2)
+    assert z.shape == (4, *leading, 2)
+    assert log_q.shape == model.log_prior(z).shape == model.log_posterior(z, x).shape
+    assert log_q.shape == (4, *leading)
+    assert [t.shape for t in model.elbo_terms(x)] == [leading, leading]
+    assert model.loss(x).shape == leading
+
+
+@every_part
+def test_rows_do_not_influence_each_other(build):
+    model, x = lively(build), torch.rand(4, PIXELS).double()
+    z = torch.randn(4, 2).double()
+    torch.testing.assert_close(model.encode_mean(x)[2], model.encode_mean(x[2]))
+    torch.testing.assert_close(model.log_posterior(z, x)[2], model.log_posterior(z[2], x[2]))
+    torch.testing.assert_close(model.log_prior(z)[2], model.log_prior(z[2]))
+
+
+@every_part
+def test_loss_has_a_gradient_for_every_parameter(build):
+    model = lively(build).requires_grad_(True)
+    model.loss(some_images(20)).sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad.isfinite().all() and parameter.grad.any(), name
+
+
+@every_part
+@pytest.mark.parametrize("n", [0, 7])
+def test_samples_are_decoded_draws_of_the_prior(build, n):
+    images = build().sample(n)
+    assert images.shape == (n, PIXELS) and not images.requires_grad
+    assert ((images > 0) & (images < 1)).all()
+
+
+@pytest.mark.parametrize("likelihood", ["continuous_bernoulli", "gaussian"])
+@pytest.mark.parametrize("cls", [DeepVAE, FlowVAE, MixturePriorVAE, VampPriorVAE])
+def test_every_likelihood_is_known(cls, likelihood):
+    model = cls(2, 6, likelihood=likelihood, data_dim=PIXELS)
+    assert model.options["likelihood"] == likelihood
+    assert model.loss(torch.rand(3, PIXELS)).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [
+        (DeepVAE, "encoder_layers"),
+        (DeepVAE, "decoder_layers"),
+        (FlowVAE, "steps"),
+        (FlowVAE, "flow_dim"),
+        (MixturePriorVAE, "components"),
+        (VampPriorVAE, "components"),
+    ],
+)
+def test_size_below_one_is_named(cls, name):
+    with pytest.raises(ValueError, match=f"{name}: expected 1 or more, got 0"):
+        cls(**{name: 0})
+
+
+# --- bounds ---
+
+
+@every_part
+def test_elbo_and_its_one_sample_bound_are_those_of_quadrature(build):
+    """E_q[log p(x, z) - log q(z|x)] as a sum over a grid."""
+    model, x = lively(build), some_images()
+    log_joint, log_q, log_area = on_the_grid(model, x)
+    exact = (torch.exp(log_q + log_area) * (log_joint - log_q)).sum(0)
+    many = x.repeat(20_000, 1)
+    for draws in (model.elbo(many), iwae_bound(model, many, 1)):
+        assert z_score(draws.view(-1, len(x)), exact).abs().max() < 4.5
+
+
+@every_part
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_weights_average_to_the_probability_on_the_grid(build, share):
+    model, x = lively(build), some_images()
+    log_joint, _, log_area = on_the_grid(model, x)
+    log_p = log_joint.logsumexp(0) + log_area
+    weights = log_weights(model, x.repeat(5_000, 1), 8, share).exp().mean(0)
+    assert z_score(weights.view(-1, len(x)), log_p.exp()).abs().max() < 4.5
+
+
+@every_part
+def test_bounds_rise_with_the_samples_and_stay_below_log_p(build):
+    model, x = lively(build), some_images(1)
+    log_joint, _, log_area = on_the_grid(model, x)
+    log_p = log_joint.logsumexp(0) + log_area
+    bounds = [iwae_bound(model, x.repeat(4_000, 1), k)[:, None] for k in (1, 5, 50)]
+    for looser, tighter in itertools.pairwise(bounds):
+        assert z_score(tighter - looser, 0.0) > 4.5
+    assert all(z_score(bound, log_p) < 4.5 for bound in bounds)
+    relative = (log_weights(model, x, 20_000) - log_p).exp()  # its mean is 1
+    error = relative.std() / 20_000**0.5
+    assert error < 0.05
+    assert (log_likelihood(model, x, 20_000, progress=False) - log_p).abs() < 4.5 * error
+
+
+def test_one_draw_terms_agree_on_average_with_the_formula():
+    model, x = lively(BUILDERS["deep"]), some_images()
+    log_lik, kl = one_draw_terms(model, x.repeat(20_000, 1))
+    exact_kl = model.elbo_terms(x)[1]
+    assert z_score(kl.view(-1, len(x)), exact_kl).abs().max() < 4.5
+    same = model.elbo_terms(x.repeat(20_000, 1))[0]
+    assert z_score((log_lik - same).view(-1, len(x)), 0.0).abs().max() < 4.5
+
+
+# --- deeper networks ---
+
+
+@pytest.mark.parametrize("skips", [False, True])
+def test_one_layer_on_either_side_is_the_plain_vae(skips):
+    torch.manual_seed(3)
+    plain = VAE(3, 6, data_dim=PIXELS).state_dict()
+    torch.manual_seed(3)
+    deep = DeepVAE(3, 6, 1, 1, data_dim=PIXELS, skips=skips).state_dict()
+    assert plain.keys() == deep.keys()
+    assert all(torch.equal(plain[name], deep[name]) for name in plain)
+
+
+@pytest.mark.parametrize(("activation", "kind"), [("relu", nn.ReLU), ("tanh", nn.Tanh)])
+def test_deep_networks_have_the_layers_asked_for(activation, kind):
+    model = DeepVAE(3, 6, 2, 4, data_dim=PIXELS, activation=activation)
+    for network, sizes in (
+        (model.encoder, [PIXELS, 6, 6, 6]),
+        (model.decoder, [3, 6, 6, 6, 6, PIXELS]),
+    ):
+        linear, between = list(network)[::2], list(network)[1::2]
+        assert [linear[0].in_features, *(layer.out_features for layer in linear)] == sizes
+        assert len(between) == len(linear) - 1 and {type(layer) for layer in between} == {kind}
+
+
+def test_skips_add_each_layer_to_the_one_before():
+    model, x = DeepVAE(2, 6, 3, 2, data_dim=PIXELS, skips=True), torch.rand(4, PIXELS)
+    first, _, second, third, last = model.encoder
+    h = torch.relu(first(x))
+    for layer in (second, third):
+        h = h + torch.relu(h @ layer[0].weight.T + layer[0].bias)
+    torch.testing.assert_close(torch.cat(model.encode(x), -1), last(h))
+    assert len(model.decoder) == 4
+    plain = DeepVAE(2, 6, 3, 2, data_dim=PIXELS)
+    sizes = [sum(p.numel() for p in m.parameters()) for m in (model, plain)]
+    assert sizes[0] == sizes[1]
+
+
+def test_unknown_activation_is_named():
+    with pytest.raises(ValueError, match=r"activation: expected one of \['relu', 'tanh'\], got "):
+        DeepVAE(activation="swish")
+
+
+# --- flows ---
+
+
+def random_step(latent_dim: int, hidden_dim: int = 8) -> AutoregressiveStep:
+    step = AutoregressiveStep(latent_dim, hidden_dim, 3).double()
+    for parameter in step.parameters():
+        nn.init.normal_(parameter)
+    return step.requires_grad_(False)
+
+
+@pytest.mark.parametrize(("latent_dim", "hidden_dim"), [(1, 8), (2, 8), (5, 8), (5, 3)])
+def test_a_step_s_jacobian_is_triangular_and_its_log_determinant_that_of_autograd(
+    latent_dim, hidden_dim
+):
+    step, context = random_step(latent_dim, hidden_dim), torch.randn(3).double()
+    y = torch.randn(latent_dim).double()
+    jacobian = torch.autograd.functional.jacobian(lambda v: step(v, context)[0], y)
+    assert not jacobian.triu(1).any()
+    if hidden_dim > latent_dim > 1:
+        assert (jacobian.tril(-1) != 0).sum() == latent_dim * (latent_dim - 1) / 2  # all of them
+    log_det = np.linalg.slogdet(jacobian.numpy())[1]
+    assert step(y, context)[1].item() == pytest.approx(log_det, abs=1e-8)
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2, 6])
+def test_a_step_s_inverse_gives_back_what_went_in(latent_dim):
+    step, context = random_step(latent_dim), torch.randn(4, 3).double()
+    y = torch.randn(7, 4, latent_dim).double()
+    z, _ = step(y, context)
+    torch.testing.assert_close(step.inverse(z, context), y, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_a_flow_s_log_determinant_is_that_of_autograd(steps):
+    model = lively(lambda: FlowVAE(4, 6, steps, 9, data_dim=PIXELS))
+    y, context = torch.randn(4).double(), torch.randn(9).double()
+    jacobian = torch.autograd.functional.jacobian(lambda v: model.bend(v, context)[0], y)
+    log_det = np.linalg.slogdet(jacobian.numpy())[1]
+    z, found = model.bend(y, context)
+    assert found.item() == pytest.approx(log_det, abs=1e-8)
+    torch.testing.assert_close(model.unbend(z, context), y, rtol=1e-9, atol=1e-9)
+
+
+def test_a_flow_knows_the_density_of_its_draws():
+    model, x = lively(BUILDERS["flow"]), some_images()
+    z, log_q = model.posterior_draws(x, 50)
+    torch.testing.assert_close(log_q, model.log_posterior(z, x), rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["flow", "flow of one step"])
+def test_a_flow_s_q_is_a_density(name):
+    model, x = lively(BUILDERS[name]), some_images()
+    _, log_q, log_area = on_the_grid(model, x)
+    q = torch.exp(log_q + log_area)
+    np.testing.assert_allclose(q.sum(0), 1, atol=1e-3)  # its kinks cost the grid some digits
+    z = grid()[0]
+    mean = (q[..., None] * z).sum(0)
+    draws = model.posterior_draws(x, 20_000)[0]
+    assert z_score(draws, mean).abs().max() < 4.5
+
+
+def test_a_flow_s_q_need_not_be_normal():
+    model = lively(BUILDERS["flow"])
+    for step in model.flow:
+        step.out.weight.mul_(4)
+    draws = model.posterior_draws(some_images(), 20_000)[0]
+    assert stats.normaltest(draws.numpy(), axis=0).pvalue.min() < 1e-9
+
+
+def test_the_flow_of_one_image_is_not_that_of_another():
+    model, x = lively(BUILDERS["flow"]), some_images(2)
+    _, _, contexts = model.encode_all(x)
+    y = torch.randn(9, 1, 2).double()
+    moved = model.bend(y, contexts)[0]
+    assert (moved[:, 0] - moved[:, 1]).abs().max() > 1e-3
+
+
+def test_a_flow_that_moves_nothing_leaves_the_plain_vae():
+    model, x = lively(BUILDERS["flow"]), some_images()
+    for step in model.flow:
+        step.out.weight.zero_()
+        step.out.bias.copy_(torch.tensor([0.0, 0.0, 60.0, 60.0]))  # t = 0, s = 1
+    z = torch.randn(3, 2).double()
+    torch.testing.assert_close(model.log_posterior(z, x), VAE.log_posterior(model, z, x))
+    torch.testing.assert_close(model.encode_mean(x), model.encode(x)[0])
+
+
+# --- priors ---
+
+
+def by_torch(model) -> MixtureSameFamily:
+    log_w, mu, log_var = model.components()
+    normals = Independent(Normal(mu, torch.exp(log_var / 2)), 1)
+    return MixtureSameFamily(Categorical(logits=log_w), normals)
+
+
+learned_priors = pytest.mark.parametrize("name", ["mixture prior", "VampPrior"])
+
+
+@learned_priors
+def test_a_learned_prior_is_torch_s_mixture(name):
+    model, z = lively(BUILDERS[name]), 2 * torch.randn(4, 5, 2).double()
+    torch.testing.assert_close(model.log_prior(z), by_torch(model).log_prob(z))
+
+
+@learned_priors
+def test_a_learned_prior_is_a_density(name):
+    model = lively(BUILDERS[name])
+    z, log_area = grid(601, 18.0)
+    total = torch.exp(model.log_prior(z[:, 0]) + log_area).sum()
+    assert total.item() == pytest.approx(1, abs=1e-6)
+
+
+def test_a_mixture_is_scipy_s_sum_of_densities():
+    model, z = lively(BUILDERS["mixture prior"]), torch.randn(6, 2).double()
+    w = np.exp(model.prior_logits.numpy())
+    parts = [
+        stats.multivariate_normal(mu, np.diag(np.exp(log_var))).pdf(z.numpy())
+        for mu, log_var in zip(model.prior_mu.numpy(), model.prior_log_var.numpy())
+    ]
+    expected = np.log(w / w.sum() @ np.array(parts))
+    np.testing.assert_allclose(model.log_prior(z), expected, atol=1e-10)
+
+
+@learned_priors
+def test_draws_of_a_learned_prior_have_its_mean_and_variance(name):
+    model = lively(BUILDERS[name])
+    z = model.prior_draws(torch.empty(200, 300, 2).double()).view(-1, 2)
+    prior = by_torch(model)
+    assert z_score(z, prior.mean).abs().max() < 4.5
+    assert z_score((z - prior.mean).square(), prior.variance).abs().max() < 4.5
+
+
+def test_one_standard_component_is_the_plain_prior():
+    model = MixturePriorVAE(3, 6, 1, data_dim=PIXELS)
+    with torch.no_grad():
+        model.prior_mu.zero_()
+        model.prior_log_var.zero_()
+    z = torch.randn(9, 3)
+    torch.testing.assert_close(model.log_prior(z), VAE.log_prior(model, z))
+    assert VAE.has_prior and not MixturePriorVAE.has_prior
+
+
+def test_a_mixture_begins_as_wide_as_the_standard_normal():
+    prior = by_torch(MixturePriorVAE(2, 6, 4_000, data_dim=PIXELS))
+    torch.testing.assert_close(prior.mean, torch.zeros(2), atol=0.05, rtol=0)
+    torch.testing.assert_close(prior.variance, torch.ones(2), atol=0.05, rtol=0)
+
+
+def test_vampprior_is_the_mean_of_its_pseudo_inputs_posteriors():
+    model, z = lively(BUILDERS["VampPrior"]), torch.randn(6, 2).double()
+    u = torch.sigmoid(model.pseudo_logits)
+    log_q = torch.stack([model.log_posterior(z, one) for one in u])
+    torch.testing.assert_close(model.log_prior(z), log_q.logsumexp(0) - math.log(len(u)))
+
+
+@pytest.mark.parametrize("images", [3, 9])
+def test_pseudo_inputs_begin_as_training_images(images):
+    model = BUILDERS["VampPrior"]()
+    before = model.pseudo_logits.detach().clone()
+    x = torch.randint(0, 256, (images, PIXELS), dtype=torch.uint8)
+    model.start_at_mean(x)
+    used = min(images, 4)
+    u = torch.sigmoid(model.pseudo_logits.detach())
+    torch.testing.assert_close(u[:used], (x / 255).clamp(0.05, 0.95)[:used])
+    assert torch.equal(model.pseudo_logits[used:], before[used:])
+    mean = torch.sigmoid(model.decoder[-1].bias.detach())
+    torch.testing.assert_close(mean, (x / 255).mean(0).clamp(0.001, 0.999))
