@@ -4,7 +4,16 @@
 differs (`hints`). The rules of one notebook's exercises stand in the file with its number.
 """
 
-from course_utils.exercises import n00, n01, n02, n03, n04, n05, n06  # noqa: F401  they fill CHECKS
+from course_utils.exercises import (  # noqa: F401  they fill CHECKS
+    n00,
+    n01,
+    n02,
+    n03,
+    n04,
+    n05,
+    n06,
+    n07,
+)
 from course_utils.exercises.answers import CheckFailed
 from course_utils.exercises.checking import CHECKS, check
 

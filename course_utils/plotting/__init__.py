@@ -82,6 +82,11 @@ from course_utils.plotting.n06 import (
     unit_bars,
     unit_factor_tables,
 )
+from course_utils.plotting.n07 import (
+    four_parts,
+    rate_distortion,
+    units_against_noise,
+)
 from course_utils.plotting.pages import (
     as_images,
     mosaic,
@@ -115,6 +120,7 @@ __all__ = [
     "draws_and_density",
     "em_panels",
     "estimates_against_truth",
+    "four_parts",
     "frozen_noise",
     "gap_against_beta",
     "gap_map",
@@ -140,6 +146,7 @@ __all__ = [
     "plot_towards",
     "points_and_posteriors",
     "posteriors",
+    "rate_distortion",
     "repeated_intervals",
     "roc_curves",
     "same_picture_turned",
@@ -163,4 +170,5 @@ __all__ = [
     "two_digit_story",
     "unit_bars",
     "unit_factor_tables",
+    "units_against_noise",
 ]

@@ -50,6 +50,15 @@ SWEEP = [
     {"beta": beta, "seed": n, "gap": {"a": gap, "digit": 0.9}, "active": units, "elbo": elbo}
     for beta, n, gap, units, elbo in [(4, 0, 0.4, 2, -9), (1, 0, 0.1, 5, -7), (1, 1, 0.3, 6, -8)]
 ]
+GAPS = [
+    {f"{name}{end}": nats for name in names for end, nats in (("", 2.0 + n), ("_se", 0.1))}
+    for names in [("amortization_gap", "approximation_gap", "marginal_kl_at_least")]
+    for n in range(3)
+]
+CURES = [
+    {"part": part, "name": "wider", "runs": [{"gain_log_p": g, "gain_log_p_se": 0.1}] * 3}
+    for part, g in [("baseline", 0.0), ("decoder", 2.0), ("marginal", -0.5)]
+]
 CLIMBS = [[-5.0, -4.0, -3.5], [-6.0, -4.5, -3.5]]
 REPEATS = {1: Z, 5: Z / 2 + 0.5}
 
@@ -309,5 +318,17 @@ N06 = {
     ),
 }
 
+N07 = {
+    "units_against_noise": (
+        lambda: plotting.units_against_noise(torch.tensor([4.0, 1.0, 0.25]), 0.5),
+        2,
+    ),
+    "four_parts": (lambda: plotting.four_parts(GAPS, CURES), 2),
+    "rate_distortion": (
+        lambda: plotting.rate_distortion({0.1: (60.0, 70.0), 1: (25.0, 80.0), 30: (1, 180)}, 200),
+        0,
+    ),
+}
+
 # Name of the function: the call, and the number of axes that it returns (0: one alone).
-FIGURES = PAGES | SHARED | N00 | N01 | N02 | N03 | N04 | N05 | N06
+FIGURES = PAGES | SHARED | N00 | N01 | N02 | N03 | N04 | N05 | N06 | N07
