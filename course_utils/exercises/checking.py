@@ -18,7 +18,7 @@ import random
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -137,9 +137,9 @@ class Exercise:
             except (TypeError, AttributeError, RuntimeError) as problem:
                 first = first or problem
             except BaseException as problem:  # whatever a student's code may raise, exit() too
-                raise CheckFailed(hint_on_exception(first or problem, answer)) from None
+                raise CheckFailed(hint_on_exception(first or problem, answer, inputs)) from None
         else:
-            raise CheckFailed(hint_on_exception(first, answer))
+            raise CheckFailed(hint_on_exception(first, answer, inputs))
         if result is None or result is ...:
             raise CheckFailed("It returns nothing: is a `return` missing?")
         if len(self.parts) == 1:
@@ -163,8 +163,15 @@ class Exercise:
         if self.agree(found, right):
             return
         compared = [
-            Comparison(f, r, self.close, self.inputs(), answer)
-            for f, r in zip(zip(*found), zip(*right))
+            Comparison(
+                [case[i] for case in found],
+                [case[i] for case in right],
+                self.close,
+                self.inputs(),
+                answer,
+                {hint: [case[i] for case in slip] for hint, slip in slips.items()},
+            )
+            for i in range(len(self.parts))
         ]
         name, wrong = next(
             (name, it)
@@ -176,12 +183,28 @@ class Exercise:
             if self.agree(found, slip):
                 raise CheckFailed(hint, stronger)
         if self.ask in (call, one_by_one):
-            with contextlib.redirect_stdout(Printed()):  # once more, without what it prints
-                again = [self.results_of(answer, inputs) for inputs in self.inputs()]
-            if not self.agree(again, found):
-                raise CheckFailed("It gives something else each time: it must not draw at random.")
+            self.try_again(answer, found, stronger)
         where = f"{name}: " if name else ""
         raise CheckFailed(where + difference(wrong) + notebook_names_in(answer), stronger)
+
+    def try_again(self, answer: Any, found: list, stronger: str) -> None:
+        """Raise `CheckFailed` if a wrong answer is another one the next time.
+
+        Once with the same inputs, and once with theirs changed in the last digits.
+        """
+        with contextlib.redirect_stdout(Printed()):  # without what it prints
+            again = [self.results_of(answer, inputs) for inputs in self.inputs()]
+            moved = [self.results_of(answer, moved_a_little(inputs)) for inputs in self.inputs()]
+        if not self.agree(again, found):
+            raise CheckFailed("It gives something else each time: it must not draw at random.")
+        steady = replace(self, close=within(1e-2, 1e-3)).agree(moved, found)
+        if not steady and all(x.isfinite().all() for case in found for x in case):
+            raise CheckFailed(
+                "It gives something else when its inputs change in their last digits. Was a "
+                "matrix inverted that has no inverse? Of A, tall and narrow, A.T @ A has one, "
+                "A @ A.T has none.",
+                stronger,
+            )
 
     def agree(self, found: Sequence, right: Sequence) -> bool:
         """Whether all parts agree for all inputs; None agrees with anything."""
@@ -190,6 +213,13 @@ class Exercise:
             for fs, rs in zip(found, right, strict=True)
             for f, r in zip(fs, rs, strict=True)
         )
+
+
+def moved_a_little(inputs: tuple) -> tuple:
+    """The inputs with their float tensors made larger by a few units of the last digit."""
+    return tuple(
+        x * (1 + 4 * torch.finfo(x.dtype).eps) if is_float_tensor(x) else x for x in inputs
+    )
 
 
 class Printed(io.StringIO):

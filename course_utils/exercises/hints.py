@@ -7,10 +7,11 @@ right one: its form, a sign, a factor, a mean for a sum. No hint holds the solut
 import dis
 import math
 import operator
+import re
 import textwrap
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import CodeType, FunctionType
 from typing import Any
@@ -61,6 +62,23 @@ def notebook_names_in(answer: Any) -> str:
 
 # --- an answer that stops ------------------------------------------------------------------------
 
+REMARKS = {  # what stands in a message of Python, torch or NumPy, and what it often comes from
+    "Boolean value of Tensor": (
+        "`not`, `and`, `or`, `if` take one value; for tensors: ~, &, |, torch.where"
+    ),
+    "cannot be multiplied|size mismatch, got|inconsistent tensor size|mismatch in its core": (
+        "A @ B needs as many columns of A as rows of B: a .T missing or too many, another order?"
+    ),
+    "must match the size|could not be broadcast|must match the existing size": (
+        "+, -, * need axes of equal length, or of length 1: a [:, None], a .T, an `eye` of "
+        "another size?"
+    ),
+    "not require grad": "autograd follows a tensor only after its requires_grad_()",
+    "[Ss]ingular": (
+        "of A, tall and narrow, A.T @ A has an inverse, A @ A.T has none: which is meant?"
+    ),
+}
+
 
 def is_a_stub(problem: BaseException, answer: Any) -> bool:
     """Whether the answer itself raised NotImplementedError, by a `raise`, as a stub does.
@@ -77,8 +95,11 @@ def is_a_stub(problem: BaseException, answer: Any) -> bool:
     return by_raise and code.co_filename in files_of(answer)
 
 
-def hint_on_exception(problem: BaseException, answer: Any) -> str:
-    """A hint on an exception in the student's code: its name, and the line that it came from."""
+def hint_on_exception(problem: BaseException, answer: Any, inputs: Sequence = ()) -> str:
+    """A hint on an exception in the student's code: its name, and the line that it came from.
+
+    With what may have led there: shapes that do not fit, names that are the notebook's.
+    """
     if is_a_stub(problem, answer):
         return f"Nothing is written here yet, or the line with the error still stands. {problem}"
     files = files_of(answer)
@@ -90,9 +111,19 @@ def hint_on_exception(problem: BaseException, answer: Any) -> str:
             f"Stopped after {problem.seconds:.0f} seconds{where}. Is there a loop that never ends?"
         )
     message = textwrap.shorten(str(problem), 120, placeholder=" ...")
-    if "Boolean value of Tensor" in message:
-        message += " (`not`, `and`, `or`, `if` take one value; for tensors: ~, &, |, torch.where)"
-    return f"Your code stops with {type(problem).__name__}{where}: {message}"
+    remark = next((said for found, said in REMARKS.items() if re.search(found, str(problem))), "")
+    names = notebook_names_in(answer)
+    if remark:  # a size of the notebook's is the likelier reason
+        message += f"{'.' if names else f' ({remark})'}{shapes_of(answer, inputs)}"
+    stops = f"Your code stops with {type(problem).__name__}{where}: {message}"
+    return f"{stops.rstrip('.')}.{names}" if names else stops
+
+
+def shapes_of(answer: Any, inputs: Sequence) -> str:
+    """The shapes of the tensors that an answer was called with, in a sentence."""
+    pairs = zip(names_of(answer, inputs), inputs)
+    tensors = [f"{name} {tuple(x.shape)}".strip() for name, x in pairs if torch.is_tensor(x)]
+    return f" It was called with {', '.join(tensors)}." if tensors else ""
 
 
 # --- an answer of another form -------------------------------------------------------------------
@@ -104,15 +135,25 @@ def same_form(found: Tensor, right: Tensor) -> bool:
     return kinds and (found.shape == right.shape or found.numel() == right.numel() == 1)
 
 
-def hint_on_form(found: Tensor, right: Tensor) -> str:
-    """What is wrong where `same_form` says no."""
+def hint_on_form(found: Tensor, right: Tensor, inputs: Sequence = ()) -> str:
+    """What is wrong where `same_form` says no, for an answer to these inputs."""
     came, wanted = tuple(found.shape), tuple(right.shape)
     if came == wanted:
         kind = "truth values" if right.dtype == torch.bool else "numbers"
         return f"Expected {kind}, got {found.dtype}."
     hint = f"Expected {f'shape {wanted}' if wanted else 'one number'}, got shape {came}."
-    if found.squeeze().shape == right.squeeze().shape:
+    if len(wanted) == 2 and came[::-1] == wanted:
+        hint += " The two axes have changed places: a .T missing, or one too many?"
+    elif not came:
+        hint += " A sum, mean or norm over all axes, where one of them is meant?"
+    elif found.squeeze().shape == right.squeeze().shape:
         hint += " An axis of length 1 is too many or missing: look for keepdim, unsqueeze, None."
+    elif len(came) > len(wanted):
+        hint += " An axis too many: is a sum or mean over it missing, or did (n, 1) meet (n,)?"
+    elif len(came) == len(wanted) == 1 and any(
+        sorted(came + wanted) == sorted(x.shape) for x in inputs if torch.is_tensor(x)
+    ):
+        hint += " A sum or mean along the wrong axis?"
     return hint
 
 
@@ -133,6 +174,8 @@ class Comparison:
         close: whether two float64 tensors count as equal.
         tries: the inputs of each try.
         answer: what the student wrote.
+        slips: what each declared slip gives in each try, under its hint; None where it says
+            nothing of this part.
     """
 
     found: Sequence[Tensor]
@@ -140,6 +183,7 @@ class Comparison:
     close: Close
     tries: Sequence[tuple]
     answer: Any
+    slips: Mapping[str, Sequence[Tensor | None]] = field(default_factory=dict)
 
     @cached_property
     def all_found(self) -> Tensor:
@@ -156,10 +200,23 @@ class Comparison:
         return self.close(self.all_found, other)
 
 
+def one_for_all(it: Comparison) -> str | None:
+    """The mean or the sum of the right numbers, in every try."""
+    if all(f.numel() > 1 or r.numel() <= 1 for f, r in zip(it.found, it.right)):
+        return None
+    for name, reduce in {"mean": torch.mean, "sum": torch.sum}.items():
+        pairs = zip(it.found, (reduce(r.double()) for r in it.right))
+        if all(agrees(*pair, it.close) for pair in pairs):
+            wanted = tuple(next(r.shape for r in it.right if r.numel() > 1))
+            return f"That is the {name} of the numbers asked for. Keep them apart: shape {wanted}."
+    return None
+
+
 def another_form(it: Comparison) -> str | None:
-    """Another shape, or numbers for truth values."""
-    pairs = zip(it.found, it.right)
-    return next((hint_on_form(f, r) for f, r in pairs if not same_form(f, r)), None)
+    """Another shape, or numbers for truth values; a named slip may be behind it."""
+    cases = zip(it.found, it.right, it.tries)
+    hint = next((hint_on_form(*case) for case in cases if not same_form(*case[:2])), None)
+    return hint and (two_slips(it) or hint)
 
 
 def not_finite(it: Comparison) -> str | None:
@@ -204,7 +261,13 @@ def wrong_factor(it: Comparison) -> str | None:
     factor = ((found * right).sum() / (right * right).sum()).item()
     if len(right) < 2 or not factor or not it.close(found / factor, right):
         return None
-    units = {1 / math.log(2): ": bits for nats?", math.log(2): ": nats for bits?"}
+    units = {
+        1 / math.log(2): ": bits for nats?",
+        math.log(2): ": nats for bits?",
+        1 / math.log(10): ": log10 for log?",
+        2.0: ": is a factor ½ missing?",
+        0.5: ": is a factor ½ too many?",
+    }
     unit = next((u for size, u in units.items() if abs(factor - size) < 1e-3), ".")
     return f"A factor is off: yours is {factor:.4g} times the right answer throughout{unit}"
 
@@ -271,6 +334,46 @@ def another_order(it: Comparison) -> str | None:
     return None
 
 
+def only_where_square(it: Comparison) -> str | None:
+    """Right in just those tries in which the first matrix is square."""
+    first = next((i for i, x in enumerate(it.tries[0]) if torch.is_tensor(x) and x.dim() == 2), -1)
+    if first < 0:
+        return None
+    square = [xs[first].shape[0] == xs[first].shape[1] for xs in it.tries]
+    if any(square) and square == [agrees(f, r, it.close) for f, r in zip(it.found, it.right)]:
+        name = names_of(it.answer, it.tries[0])[first] or "the matrix"
+        return f"Right only where {name} is square: which of its two sizes, or A A^T for A^T A?"
+    return None
+
+
+SECOND_SLIPS = {
+    "a sign is turned.": torch.neg,
+    "it is doubled.": lambda x: 2 * x,
+    "it is halved.": lambda x: x / 2,
+    "it is in bits, not in nats.": lambda x: x / math.log(2),
+    "it is in nats, not in bits.": lambda x: x * math.log(2),
+}
+
+
+def two_slips(it: Comparison) -> str | None:
+    """A declared slip, and a sign, a factor, a mean or a sum on top of it."""
+    for hint, given in it.slips.items():
+        if (
+            any(x is None for x in given)
+            or len(torch.cat([x.flatten() for x in given]).unique()) < 3
+        ):
+            continue
+        of_slip = replace(it, right=given)
+        said = one_for_all(of_slip) or mean_or_sum(of_slip)
+        for second, change in SECOND_SLIPS.items():
+            pairs = zip(it.found, (change(x.double()) for x in given))
+            if said is None and all(agrees(*pair, it.close) for pair in pairs):
+                said = second
+        if said:
+            return f"{hint} And a second slip: {said}"
+    return None
+
+
 def no_function(it: Comparison) -> str | None:
     """Nothing that could be tried again: the rest is about functions."""
     if not it.tries[0] or not callable(it.answer):
@@ -311,6 +414,7 @@ def which_tries(it: Comparison) -> str:
 
 
 LOOKS = (
+    one_for_all,
     another_form,
     not_finite,
     wrong_sign,
@@ -321,6 +425,8 @@ LOOKS = (
     whole_numbers,
     another_order,
     no_function,
+    two_slips,
+    only_where_square,
     always_the_same,
     which_tries,
 )

@@ -27,6 +27,9 @@ def bits_per_dimension(log_p, D):
         "Only one of the D pixels was rescaled by 256.": 8 / D - bits,
         "That is the cost of the whole image, not of one dimension.": (8 - bits) * D,
         "Here v = 256 x, not 255 x.": math.log2(255) - bits,
+        "8 is in bits, but log p is still in nats. One bit is log 2 nats.": 8 - log_p / D,
+        "log 256 is in nats there, log p in bits.": 8 * math.log(2) - bits,
+        "8 is in bits already: only log p is divided by log 2.": 8 / math.log(2) - bits,
         "The same mass on a range 256 times as wide: is the density of v higher?": -8 - bits,
     }
 
@@ -116,6 +119,10 @@ def ring_of_four(J):
         "Count again: how many of the 16 images have exactly two agreeing pairs?": (
             2 * e**4 + 8 * e**2 + 6
         ),
+        "Images without an agreeing pair count, too: each has the weight e^0.": (
+            2 * e**4 + 12 * e**2
+        ),
+        "How many of the 16 images have no agreeing pair?": (2 * e**4 + 13 * e**2 + 1),
         "Four pairs, not eight: count each pair only once.": 2 * e**8 + 12 * e**4 + 2,
         "Only images with four agreeing pairs. (T**4 works entry by entry.)": 2 * e**4,
         "T three times is a ring of three pixels.": (e + 1) ** 3 + (e - 1) ** 3,
@@ -139,7 +146,7 @@ def best_variances(r, x, mu):
     hard = nn.functional.one_hot(r.argmax(1), kinds)
     spread = (r.T @ x**2 / weight[:, None] - (r.T @ x / weight[:, None]) ** 2).mean(1)
     return total / weight, {
-        "Q still rises: each point brings D squares, and D log-variances.": D * total / weight,
+        "Where is D? Each point brings D squares, and D log-variances.": D * total / weight,
         "Divide by the weight of the component, not by the number of points.": total / len(x),
         "Those are standard deviations; the variances are asked for.": (total / weight).sqrt(),
         "All points count the same. Where are the responsibilities?": squares.mean(0) / D,
@@ -151,6 +158,9 @@ def best_variances(r, x, mu):
         ),
         "Responsibilities are shares: do not give each point to one component.": (
             (hard * squares).sum(0) / hard.sum(0) / D
+        ),
+        "One number for all components; each has its own points and its own variance.": (
+            total.sum() / len(x)
         ),
         "Square the distances, not the responsibilities.": (r**2 * squares).sum(0) / weight / D,
     }
@@ -175,6 +185,9 @@ def share_explained_by_noise(clean, attacked, shaken):
         "A mean of ratios. The text asks for the ratio of two means.": each.mean(),
         "A ratio for each image. The text asks for the ratio of two means.": each,
         "A ratio of log-densities says nothing; compare their *falls*.": s / a,
+        "Medians of the falls; the text asks for their means.": (
+            (clean - shaken).median() / (clean - attacked).median()
+        ),
         "Both falls start from `clean`.": (c - s) / (s - a),
         "That is the share that noise does *not* explain.": (s - a) / (c - a),
         "Python divides before it subtracts: brackets.": c - s / c - a,

@@ -23,6 +23,7 @@ def share_explained(eigenvalues, M):
         "Those are the M *smallest*: here the largest come first.": share[-M:].sum(),
         "That is the share that is *lost*.": share[M:].sum(),
         "Eigenvalues of S are variances already: do not square.": twice[:M].sum() / twice.sum(),
+        "Variances add up, not their roots.": share.sqrt()[:M].sum() / share.sqrt().sum(),
         "The share of the M-th component alone; add up the first M.": share[M - 1],
         "A variance, not yet a share of the total.": eigenvalues[:M].sum(),
         "A ratio of two means; compare sums.": share[:M].mean() * len(share),

@@ -167,11 +167,18 @@ def information(W, var):
         ),
         "C is D x D; the formula has A, which is M x M.": right + (len(W) - M) * half_log,
         "A consists of two terms; the noise is missing.": torch.logdet(W.T @ W) / 2 - M * half_log,
+        "`slogdet` gives two results: first the sign, then the logarithm.": 0.5 - M * half_log,
         "|A| without its logarithm.": torch.det(A) / 2 - M * half_log,
         "That is H(x) alone; H(x|z) is still to be taken away.": (
             right + len(W) * (half_log + math.log(2 * math.pi * math.e) / 2)
         ),
         "A sign: more noise must mean less information.": right + 2 * M * half_log,
+        "log2 for |A| and log for σ²: bits and nats in one sum.": (
+            torch.logdet(A) / (2 * math.log(2)) - M * half_log
+        ),
+        "log for |A| and log2 for σ²: nats and bits in one sum.": (
+            torch.logdet(A) / 2 - M * half_log / math.log(2)
+        ),
         "In bits; the text asks for nats.": right / math.log(2),
     }
 
@@ -202,6 +209,9 @@ def hidden_covariance(W_h, W_s, var):
         ),
         "`+ var` changes every entry; the noise of two pixels has no covariance.": (
             C_hh - known - noise + var
+        ),
+        "1 / A and A ** -1 work entry by entry, not on the matrix.": (
+            W_h @ (var / A) @ W_h.T + noise
         ),
         "That is what x_s explains; the rest is asked for.": known,
         "A sign: who has seen x_s cannot be less sure.": C_hh + known,

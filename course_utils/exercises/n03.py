@@ -40,6 +40,8 @@ def cross_entropy_of_normals(mu_q, std_q, mu_p, std_p):
         "Whose entropy? z comes from q.": h_p + kl,
         "The cross-entropy is larger than the entropy of q, not smaller: check a sign.": h_q - kl,
         "That is in bits, the text asks for nats.": right / math.log(2),
+        "The entropy is in bits and the KL in nats: one unit for both.": h_q / math.log(2) + kl,
+        "The KL is in bits and the entropy in nats: one unit for both.": h_q + kl / math.log(2),
         "A standard deviation was taken for a variance, or the other way round.": (
             coded(mu_q, std_q**2, mu_p, std_p**2)
         ),
@@ -88,6 +90,7 @@ def colleagues_beta(D, M, sigma):
         "As if -log p(x|z) were the squared error, without a factor before it.": 2 * D / M,
         "That is what a nat of KL costs her. What does a nat of -log p(x|z) cost?": 2 / M,
         "// cuts off what comes after the point.": math.floor(beta),
+        "D // M is a whole number; D / M need not be one.": D // M / sigma**2,
     }
 
 
@@ -123,6 +126,9 @@ def linear_decoder():
         "gap_there: that is log p(x); the gap is what the ELBO lacks of it.": (None, None, log_px),
         "gap_there: that is the KL to the prior; the gap is the KL to the posterior.": (
             (None, None, to_prior)
+        ),
+        "gap_there: that is -log σ alone; the gap is what the ELBO lacks.": (
+            (None, None, -var.log() / 2)
         ),
         "best_mu: differentiating (x - wμ)² leaves a factor w in front of x, too.": (
             (3 / 5, None, None)

@@ -33,7 +33,7 @@ def laplace_from_uniform(u, mu, scale):
         "`scale` has no part in it.": mu + eps,
         "`mu` has no part in it.": scale * eps,
         "`mu` is stretched, too: first stretch, then shift.": scale * (mu + eps),
-        "Each side of μ has half the probability: u near 0 or 1 must go to infinity.": (
+        "Is a factor 2 missing in the logarithm? Each side of μ has half the probability.": (
             mu - scale * torch.sign(u - 0.5) * torch.log1p(-(u - 0.5).abs())
         ),
         "All on one side of μ: z must lie below it where u < ½.": mu + scale * eps.abs(),

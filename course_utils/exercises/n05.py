@@ -41,6 +41,8 @@ def kl_per_dimension(mu, log_var):
         "The other direction: asked for is the KL from q to the prior.": (
             kl_divergence(Normal(0.0, 1.0), Normal(mu, (log_var / 2).exp())).mean(0)
         ),
+        "The mean of q comes in squared.": (kl + (mu - mu**2) / 2).mean(0),
+        "The constant is missing: where q is the prior, the KL is 0.": kl.mean(0) + 0.5,
         "First the KL of each image, then the average, not the KL of averages.": (
             0.5 * (mu.mean(0) ** 2 + log_var.mean(0).exp() - 1 - log_var.mean(0))
         ),
@@ -124,6 +126,9 @@ def information_from_draws(log_q):
         ).mean(),
         "One number is asked for: the mean over the images.": own - log_sums + math.log(n),
         "In bits; the course measures in nats.": right / math.log(2),
+        "log N is in bits and the rest in nats: log2 for log?": (
+            (own - log_sums).mean() + math.log2(n)
+        ),
         "One logsumexp over all pairs is no mean of logarithms: one for each draw.": (
             own.mean() - log_q.flatten().logsumexp(0) + 2 * math.log(n)
         ),

@@ -186,13 +186,15 @@ def expected_square(t, M):
     signs = [(-1, -1), (-1, 1), (1, -1), (1, 1)]  # with mean and variance of a standard normal
     right = M * sum(((1 - t) * a + t * b) ** 2 for a, b in signs) / 4
     return right, {
-        "As if z_0 and z_1 were the same draw; that is right at both ends, but not between.": M,
+        "M is right at both ends only. Between, did you square 1 - t and t? Or take z_0 and z_1 "
+        "for the same draw?": M,
         "As if z_1 were -z_0: what is the average of z_0 · z_1?": M * (1 - 2 * t) ** 2,
         "That is one dimension; there are M.": right / M,
         "Both draws have M dimensions, not only one of them.": M * (1 - t) ** 2 + t**2,
         "Variances of independent parts add up, whatever the signs.": right - 2 * M * t**2,
         "Only z_0's part, without z_1's.": M * (1 - t) ** 2,
         "That is a length; asked for is its square.": math.sqrt(right),
+        "No root of the sum of the squared shares: they are variances.": math.sqrt(right * M),
         "The number of dimensions comes in once, not squared.": M * right,
         "That is the least value, at t = ½; asked for is the formula for every t.": M / 2,
         "Two independent draws have no cross term.": right + M * t * (1 - t),
@@ -263,6 +265,7 @@ def gaps(information, entropy):
     ascending = information.sort(dim=0).values
     by_row = information.sort(descending=True).values
     second, best = ascending[-2:]
+    top = information.flatten().sort().values
     *_, second_factor, best_factor = information.T.sort(dim=0).values
     return (best - second) / entropy, {
         "Not yet divided by the entropy of the factor.": best - second,
@@ -274,6 +277,9 @@ def gaps(information, entropy):
         ),
         "The best minus the worst unit; the gap is to the second best.": (
             (best - information.amin(0)) / entropy
+        ),
+        "The two best numbers of the whole table; each factor has its own two best units.": (
+            (top[-1] - top[-2]) / entropy
         ),
         "The best minus the mean of all units; the gap is to the second best.": (
             (best - information.mean(0)) / entropy
@@ -299,6 +305,9 @@ def gaps(information, entropy):
         ),
         "The best minus all the others; the gap is to the second best alone.": (
             (2 * best - information.sum(0)) / entropy
+        ),
+        "You divided by the largest entropy; each factor has one of its own.": (
+            (best - second) / entropy.max()
         ),
         "Each factor has its own entropy; you divided by their sum.": (
             (best - second) / entropy.sum()

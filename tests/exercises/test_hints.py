@@ -48,6 +48,39 @@ def test_a_long_line_is_cut(tmp_path):
     assert len(hint) <= 300
 
 
+PRODUCT, SUM = "a .T missing or too many", "a [:, None], a .T, an `eye` of another size"
+REMARKED = {
+    "W.T @ W.T": f"{PRODUCT}, another order?) It was called with `W` (4, 2).",
+    "W.T @ W @ torch.ones(4)": PRODUCT,
+    "W.numpy() @ W.numpy()": PRODUCT,
+    "W - W.sum(1)": SUM,
+    "W.T @ W + torch.eye(4)": SUM,
+    "W.numpy() + W.T.numpy()": SUM,
+    "torch.linalg.inv(0 * W.T @ W)": "A.T @ A has an inverse, A @ A.T has none",
+    "W if W > 0 else 0": "torch.where",
+    "torch.autograd.grad(W.sum(), W)": "only after its requires_grad_()",
+}
+
+
+@pytest.mark.parametrize("code", REMARKED)
+def test_a_message_that_is_often_met_is_explained(code, tmp_path):
+    exercise = Exercise(0, "it", lambda: [(torch.ones(4, 2),)], lambda W: (W.sum(0), {}))
+    f = in_a_file(tmp_path / "cell.py", f"import torch\n\ndef f(W):\n    return {code}")
+    with pytest.raises(CheckFailed) as failed:
+        exercise(f)
+    assert REMARKED[code] in failed.value.hint
+
+
+def test_the_notebooks_tensor_is_named_where_its_shape_stops_the_code(tmp_path):
+    source = "import torch\nmean = torch.ones(784)\n\ndef f(W, V, x_bar):\n    return mean - {}"
+    hints = [
+        hint_for("best_bias", in_a_file(tmp_path / "cell.py", source.format(rest)))
+        for rest in ("W @ V @ mean", "x_bar")
+    ]
+    assert all("And `mean` is the notebook's, not one of the arguments" in h for h in hints)
+    assert not any(".T" in h or "[:, None]" in h for h in hints)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -145,6 +178,13 @@ RELATED = {
     "Upside down: that is one over the right answer.": lambda x: 1 / x.sum(1),
     "1.443 times the right answer throughout: bits for nats?": lambda x: x.sum(1) / np.log(2),
     "0.6931 times the right answer throughout: nats for bits?": lambda x: x.sum(1) * np.log(2),
+    "That is the mean of the numbers asked for. Keep them apart: shape (4,).": lambda x: x.sum(
+        1
+    ).mean(),
+    "That is the sum of the numbers asked for. Keep them apart: shape (4,).": torch.sum,
+    "0.4343 times the right answer throughout: log10 for log?": lambda x: x.sum(1) / np.log(10),
+    "2 times the right answer throughout: is a factor ½ missing?": lambda x: 2 * x.sum(1),
+    "0.5 times the right answer throughout: is a factor ½ too many?": lambda x: x.sum(1) / 2,
     "The right numbers in another order": lambda x: x.sum(1).sort()[0],
     "for `x` of shape (2, 5); right for `x` of shape (4, 3) (2 of 3 tries)": lambda x: (
         x.sum(1) * (len(x) > 3)
@@ -159,6 +199,61 @@ def test_how_an_answer_is_related_to_the_right_one_is_said(phrase):
     with pytest.raises(CheckFailed) as failed:
         exercise(RELATED[phrase])
     assert phrase in failed.value.hint
+
+
+FORMS = {
+    "The two axes have changed places: a .T": (lambda x: x + 1, lambda x: x.T),
+    "A sum, mean or norm over all axes": (lambda x: x.sum(1), lambda x: x.norm()),
+    "A sum or mean along the wrong axis?": (lambda x: x.sum(1), lambda x: x.norm(dim=0)),
+    "is a sum or mean over it missing": (lambda x: x.sum(1), lambda x: x.square()),
+    "did (n, 1) meet (n,)?": (lambda x: x.sum(1), lambda x: x.sum(1, True) - x.mean(1)),
+    "An axis of length 1 is too many": (lambda x: x.sum(1), lambda x: x.norm(dim=1, keepdim=True)),
+}
+
+
+@pytest.mark.parametrize("said", FORMS)
+def test_what_may_lead_to_another_form_is_said(said):
+    rule, answer = FORMS[said]
+    with pytest.raises(CheckFailed) as failed:
+        sums(rule)(answer)
+    assert said in failed.value.hint
+
+
+TWICE = {
+    "a sign is turned": lambda x: -x.sum(1).exp(),
+    "it is doubled": lambda x: 2 * x.sum(1).exp(),
+    "it is halved": lambda x: x.sum(1).exp() / 2,
+    "it is in bits": lambda x: x.sum(1).exp() / math.log(2),
+    "it is in nats": lambda x: x.sum(1).exp() * math.log(2),
+    "That is the mean of the": lambda x: x.sum(1).exp().mean(),
+    "A sum where a mean belongs": lambda x: x.sum(1).exp() * len(x),
+}
+
+
+@pytest.mark.parametrize("second", TWICE)
+def test_two_slips_at_once_are_both_named(second):
+    tries = sums().tries
+    exercise = Exercise(
+        0, "it", tries, lambda x: (x.sum(1), {"No exp.": x.sum(1).exp(), "No zero.": 0 * x[:, 0]})
+    )
+    with pytest.raises(CheckFailed, match=f"^No exp. And a second slip: {second}"):
+        exercise(TWICE[second])
+
+
+def test_what_holds_for_square_matrices_only_is_told_so():
+    exercise = sums(
+        lambda W: torch.linalg.pinv(W), lambda: [(torch.randn(4, 4),), (torch.randn(5, 3),)]
+    )
+    with pytest.raises(CheckFailed, match="Right only where `W` is square"):
+        exercise(lambda W: torch.linalg.inv(W) if len(W) == 4 else W.T)
+
+
+def test_the_inverse_of_what_has_none_is_told_so():
+    for answer in (
+        lambda W: torch.linalg.inv(W @ W.T) @ W,
+        lambda W: W.T @ torch.linalg.inv(W @ W.T),
+    ):
+        assert "A @ A.T has none" in hint_for("best_encoder", answer)
 
 
 def test_an_answer_that_ignores_its_arguments_is_told_so():

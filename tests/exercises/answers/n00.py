@@ -104,7 +104,10 @@ RIGHT["bits_per_dimension"] = [
 
 WRONG["bits_per_dimension"] = {
     "uniform pixels cost": lambda log_p, D: -log_p / (D * math.log(2)),
-    "in nats": lambda log_p, D: (D * math.log(256) - log_p) / D,
+    "That is in nats": lambda log_p, D: (D * math.log(256) - log_p) / D,
+    "still in nats": lambda log_p, D: math.log2(256) - log_p / D,
+    "log 256 is in nats": lambda log_p, D: math.log(256) - log_p / (D * math.log(2)),
+    "in bits already": lambda log_p, D: (D * math.log2(256) - log_p) / (D * math.log(2)),
     "Check a sign": lambda log_p, D: (D * math.log(256) + log_p) / (D * math.log(2)),
     "Only one of the D": lambda log_p, D: (math.log(256) - log_p) / (D * math.log(2)),
     "the whole image": lambda log_p, D: (D * math.log(256) - log_p) / math.log(2),
@@ -142,6 +145,8 @@ WRONG["ring_of_four"] = {
     "both eigenvalues": lambda J: (math.exp(J) + 1) ** 4,
     "not free": lambda J: 2 * (math.exp(J) + 1) ** 4,
     "Count again": lambda J: 2 * math.exp(4 * J) + 8 * math.exp(2 * J) + 6,
+    "count, too": lambda J: 2 * math.exp(4 * J) + 12 * math.exp(2 * J),
+    "have no agreeing pair": lambda J: 2 * math.exp(4 * J) + 13 * math.exp(2 * J) + 1,
     "not eight": lambda J: 2 * math.exp(8 * J) + 12 * math.exp(4 * J) + 2,
     "entry by entry": lambda J: (ring_matrix(math.exp(J)) ** 4).trace(),
     "a ring of three pixels": lambda J: ring_matrix(math.exp(J)).matrix_power(3).trace(),
@@ -174,6 +179,9 @@ WRONG["best_variances"] = {
     "weigh together": lambda r, x, mu: (r * squares(x, mu)).sum(0) / x.shape[1],
     "not from new means": lambda r, x, mu: (
         (r * squares(x, r.T @ x / r.sum(0)[:, None])).sum(0) / (x.shape[1] * r.sum(0))
+    ),
+    "One number for all components": (
+        lambda r, x, mu: (r * squares(x, mu)).sum() / (x.shape[1] * r.sum())
     ),
     "the number of components": (
         lambda r, x, mu: (r * squares(x, mu)).sum(0) / (r.shape[1] * r.sum(0))
@@ -209,6 +217,9 @@ WRONG["share_explained_by_noise"] = {
         (clean - shaken) / (clean - attacked)
     ),
     "compare their *falls*": lambda clean, attacked, shaken: shaken.mean() / attacked.mean(),
+    "Medians": lambda clean, attacked, shaken: (
+        (clean - shaken).median() / (clean - attacked).median()
+    ),
     "start from `clean`": lambda clean, attacked, shaken: (
         (clean - shaken).mean() / (shaken - attacked).mean()
     ),

@@ -48,6 +48,9 @@ WRONG["share_explained"] = {
     "variances already": (
         lambda eigenvalues, M: (eigenvalues[:M] ** 2).sum() / (eigenvalues**2).sum()
     ),
+    "not their roots": (
+        lambda eigenvalues, M: eigenvalues[:M].sqrt().sum() / eigenvalues.sqrt().sum()
+    ),
     "M-th component alone": lambda eigenvalues, M: eigenvalues[M - 1] / eigenvalues.sum(),
     "not yet a share": lambda eigenvalues, M: eigenvalues[:M].sum(),
     "two means": lambda eigenvalues, M: eigenvalues[:M].mean() / eigenvalues.mean(),

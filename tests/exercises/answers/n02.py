@@ -187,11 +187,22 @@ WRONG["information"] = {
         0.5 * (log_A(W.T, var) - W.shape[1] * math.log(var))  # W.T: W W^T and its noise
     ),
     "the noise is missing": lambda W, var: 0.5 * (log_A(W, 0) - W.shape[1] * math.log(var)),
+    "`slogdet`": lambda W, var: (
+        0.5
+        * (
+            torch.linalg.slogdet(W.T @ W + var * torch.eye(W.shape[1]))[0]
+            - W.shape[1] * math.log(var)
+        )
+    ),
     "|A| without": lambda W, var: 0.5 * (log_A(W, var).exp() - W.shape[1] * math.log(var)),
     "That is H(x) alone": lambda W, var: (
         0.5 * (log_A(W.T, var) + len(W) * math.log(2 * math.pi * math.e))
     ),
     "A sign": lambda W, var: 0.5 * (log_A(W, var) + W.shape[1] * math.log(var)),
+    "log2 for |A|": lambda W, var: (
+        0.5 * (log_A(W, var) / math.log(2) - W.shape[1] * math.log(var))
+    ),
+    "log2 for σ²": lambda W, var: 0.5 * (log_A(W, var) - W.shape[1] * math.log2(var)),
     "In bits": lambda W, var: 0.5 * (log_A(W, var) - W.shape[1] * math.log(var)) / math.log(2),
 }
 
@@ -209,6 +220,10 @@ WRONG["hidden_covariance"] = {
     "Two things are uncertain": lambda W_h, W_s, var: var * hidden(W_h, W_s, var)[0],
     "not A^-1 alone": lambda W_h, W_s, var: (
         hidden(W_h, W_s, var)[0] + var * hidden(W_h, W_s, var)[1]
+    ),
+    "entry by entry": lambda W_h, W_s, var: (
+        W_h @ (var / (W_s.T @ W_s + var * torch.eye(W_s.shape[1]))) @ W_h.T
+        + var * torch.eye(len(W_h))
     ),
     "The inverse of A belongs": lambda W_h, W_s, var: (
         var * W_h @ (W_s.T @ W_s + var * torch.eye(W_s.shape[1])) @ W_h.T

@@ -51,7 +51,13 @@ WRONG["cross_entropy_of_normals"] = {
     "not smaller": lambda m, s, n, t: (
         Normal(m, s).entropy() - kl_divergence(Normal(m, s), Normal(n, t))
     ),
-    "in bits": lambda m, s, n, t: (
+    "The entropy is in bits": lambda m, s, n, t: (
+        Normal(m, s).entropy() / math.log(2) + kl_divergence(Normal(m, s), Normal(n, t))
+    ),
+    "The KL is in bits": lambda m, s, n, t: (
+        Normal(m, s).entropy() + kl_divergence(Normal(m, s), Normal(n, t)) / math.log(2)
+    ),
+    "That is in bits": lambda m, s, n, t: (
         0.5 * math.log2(2 * math.pi * t**2)
         + (s**2 + (m - n) ** 2) / (2 * t**2) * math.log2(math.e)
     ),
@@ -94,6 +100,7 @@ WRONG["colleagues_beta"] = {
     "the squared error, without": lambda D, M, sigma: (2 / M) / (1 / D),
     "costs her": lambda D, M, sigma: 2 / M,
     "after the point": lambda D, M, sigma: D // (M * sigma**2),
+    "is a whole number": lambda D, M, sigma: (D // M) / sigma**2,
 }
 
 RIGHT["linear_decoder"] = [
@@ -112,6 +119,7 @@ WRONG["linear_decoder"] = {
     "the derivative is zero where": (6, 0.2, 0.0),
     "that is log p(x)": (1.2, 0.2, stats.norm(0, 5**0.5).logpdf(3)),
     "KL to the prior": (1.2, 0.2, 0.5 * (1.2**2 + 0.2 - 1 - math.log(0.2))),
+    "that is -log σ": (1.2, 0.2, 0.5 * math.log(5)),
     "leaves a factor w": (3 / 5, 0.2, 0),
     "best_mu and best_var": (0.2, 1.2, 0),
     "w is squared": (1.2, 1 / 3, 0),

@@ -50,6 +50,8 @@ WRONG["kl_per_dimension"] = {
         Normal(0.0, 1.0), Normal(mu, (0.5 * v).exp())
     ).mean(0),
     "the KL of averages": lambda mu, v: 0.5 * (mu.mean(0) ** 2 + v.mean(0).exp() - 1 - v.mean(0)),
+    "comes in squared": lambda mu, v: 0.5 * (mu + v.exp() - 1 - v).mean(0),
+    "The constant": lambda mu, v: 0.5 * (mu**2 + v.exp() - v).mean(0),
     "The factor ½": lambda mu, v: (mu**2 + v.exp() - 1 - v).mean(0),
     "taken for the standard deviation": lambda mu, v: kl_divergence(
         Normal(mu, v.exp()), Normal(0.0, 1.0)
@@ -117,6 +119,7 @@ WRONG["information_from_draws"] = {
         (t.diag() - (t - 1e9 * torch.eye(len(t))).logsumexp(1)).mean() + math.log(len(t) - 1)
     ),
     "One number is asked": lambda t: t.diag() - t.logsumexp(1) + math.log(len(t)),
+    "log N is in bits": lambda t: (t.diag() - t.logsumexp(1)).mean() + math.log2(len(t)),
     "In bits": lambda t: ((t.diag() - t.logsumexp(1)).mean() + math.log(len(t))) / math.log(2),
     "One logsumexp over all": lambda t: (
         t.diag().mean() - t.flatten().logsumexp(0) + 2 * math.log(len(t))

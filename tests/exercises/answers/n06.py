@@ -167,6 +167,7 @@ RIGHT["expected_square"] = [
 WRONG["expected_square"] = {
     "the same draw": lambda t, M: M * ((1 - t) + t) ** 2,
     "z_1 were -z_0": lambda t, M: M * ((1 - t) - t) ** 2,
+    "No root": lambda t, M: M * ((1 - t) ** 2 + t**2) ** 0.5,
     "there are M": lambda t, M: (1 - t) ** 2 + t**2,
     "not only one of them": lambda t, M: M * (1 - t) ** 2 + t**2,
     "whatever the signs": lambda t, M: M * (1 - t) ** 2 - M * t**2,
@@ -251,6 +252,7 @@ WRONG["gaps"] = {
     "Divided by the best": lambda i, h: (best_two(i)[0] - best_two(i)[1]) / best_two(i)[0],
     "two best factors of each unit": lambda i, h: (best_two(i, 1)[0] - best_two(i, 1)[1]) / h,
     "minus the worst": lambda i, h: (i.max(0).values - i.min(0).values) / h,
+    "of the whole table": lambda i, h: -i.flatten().topk(2).values.diff() / h,
     "minus the mean": lambda i, h: (i.max(0).values - i.mean(0)) / h,
     "best unit's share": lambda i, h: i.max(0).values / h,
     "the other way round": lambda i, h: (best_two(i)[1] - best_two(i)[0]) / h,
@@ -264,5 +266,6 @@ WRONG["gaps"] = {
         (i.amax(0) - torch.where(i == i.amax(0), 0.0, i).amax(0)) / h
     ),
     "minus all the others": lambda i, h: (i.amax(0) - (i.sum(0) - i.amax(0))) / h,
+    "the largest entropy": lambda i, h: (best_two(i)[0] - best_two(i)[1]) / h.max(),
     "divided by their sum": lambda i, h: (best_two(i)[0] - best_two(i)[1]) / h.sum(),
 }
