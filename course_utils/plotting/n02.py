@@ -28,8 +28,8 @@ def generative_story(
     fig.subplots_adjust(0.09, 0.17, 0.99, 0.9, 0.22)
     ticks = torch.linspace(-3, 3, 121)
     axes[0].fill_between(ticks, standard_normal(ticks), alpha=0.3)
-    axes[0].plot([z, z], [0, standard_normal(torch.tensor(z))], color=PALETTE[1])
-    axes[0].plot(z, 0, "o", color=PALETTE[1], clip_on=False)
+    axes[0].plot([z, z], [0, standard_normal(torch.tensor(z))], color=PALETTE[0])
+    axes[0].plot(z, 0, "o", color=PALETTE[0], clip_on=False)
     axes[0].set(title="1. draw z", xlabel="z", ylabel="p(z)", ylim=(0, 0.42))
     axes[0].set(xticks=(-2, 0, 2), yticks=(0, 0.2, 0.4))
     ax, centre = axes[1], W[:, 0] * z + mu
@@ -41,7 +41,7 @@ def generative_story(
     ax.plot(*ellipse(centre, sigma * torch.eye(2)), color=PALETTE[1], label="p(x|z)")
     ax.scatter(*(centre + sigma * eps).T, s=14, color=PALETTE[1], linewidths=0)
     ax.plot(*centre, "o", color=PALETTE[0], markersize=9)
-    ax.set(title="2. go to Wz + μ   3. add noise", xlabel="x₁", ylabel="x₂")
+    ax.set(title="2., 3. go to Wz + μ   4. add noise", xlabel="x₁", ylabel="x₂")
     ax.set(xlim=(-7, 9), ylim=(-4.6, 5.6), xticks=(-5, 0, 5), yticks=(-3, 0, 3))
     ax.set_aspect("equal", adjustable="box")
     ax.legend(loc="lower right", fontsize=11, frameon=True)
@@ -53,8 +53,8 @@ def points_and_posteriors(
 ) -> tuple[Figure, np.ndarray]:
     """Points x (n, 2) beside the line W z + mu, and their posteriors (n, T) over z (T,).
 
-    A triangle on the z axis marks where a point stands on the line, an arrow leads from there to
-    the peak of its posterior.
+    A dotted line leads from a point straight to the line. A triangle on the z axis marks where it
+    arrives, an arrow leads from there to the peak of the posterior.
     """
     fig, axes = panels(2, width=11, height=4.4)
     axes[0].plot(*(W * z + mu[:, None]), color=PALETTE[0], label="Wz + μ")
@@ -63,19 +63,21 @@ def points_and_posteriors(
     for i, (point, density) in enumerate(zip(x, densities, strict=True)):
         style = {"color": PALETTE[i], "linestyle": ["-", "-.", "--", "-"][i % 4]}
         style |= {} if i else {"linewidth": 7, "alpha": 0.4}  # another may lie upon it
+        foot = W[:, 0] * feet[i] + mu
+        axes[0].plot(*torch.stack([point, foot]).T, ":", color=PALETTE[i], linewidth=2)
         axes[0].plot(*point, "o", color=PALETTE[i], markersize=10)
         axes[0].annotate(str(i + 1), point, (9, 5), textcoords="offset points")
         axes[1].plot(z, density, **style, label=f"p(z|x), point {i + 1}")
         peak, top = z[density.argmax()], float(density.max())
         axes[1].plot(feet[i], 0, "^", color=PALETTE[i], markersize=10, clip_on=False)
         if abs(peak - feet[i]) > 0.02:
-            axes[1].plot([feet[i], feet[i]], [0, 1.06 * top], color=PALETTE[i], lw=1)
+            axes[1].plot([feet[i], feet[i]], [0, top], color=PALETTE[i], lw=1)
             arrow = {"arrowstyle": "->", "color": PALETTE[i], "linewidth": 2, "shrinkB": 0}
-            height = 1.06 * top
-            axes[1].annotate("", (peak, height), (feet[i], height), arrowprops=arrow)
+            axes[1].annotate("", (peak, top), (feet[i], top), arrowprops=arrow)
     axes[0].set(xlabel="$x_1$", ylabel="$x_2$", xlim=(-5, 7), ylim=(-3.5, 4.5))
     axes[0].set_aspect("equal")
     axes[1].set(xlabel="z", ylabel="density", ylim=(0, 1.15 * float(densities.max())))
+    axes[1].set_xlim(-3, 3)
     axes[0].legend(loc="lower right")
     handles, labels = axes[1].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=11)
@@ -91,7 +93,9 @@ def axis_variances(data: Tensor, signal: Tensor, noise: float) -> tuple[Figure, 
     axis = np.arange(1, len(data) + 1)
     bars = ax.bar(axis - 0.2, data, width=0.36, color=PALETTE[7], label="data, λ")
     ax.bar_label(bars, [f"{value:.2f}" for value in data], fontsize=11)
-    ax.bar(axis + 0.2, noise, width=0.36, color=PALETTE[1], label="model: noise, σ²")
+    orange = ax.bar(axis + 0.2, noise, width=0.36, color=PALETTE[1], label="model: noise, σ²")
+    shown = [f"{noise:.2f}" if i > len(signal) else "" for i in axis]  # where nothing lies on it
+    ax.bar_label(orange, shown, fontsize=11)
     label = "model: along W, ‖w‖²"
     ax.bar(axis[: len(signal)] + 0.2, signal, bottom=noise, width=0.36, label=label)
     ax.set(xlabel="principal axis", ylabel="variance", xticks=axis)
