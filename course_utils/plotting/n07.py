@@ -17,7 +17,8 @@ PARTS = {
     "decoder": PALETTE[0],
     "encoder": PALETTE[1],
     "posterior": PALETTE[2],
-    "marginal": PALETTE[3],
+    "prior": PALETTE[3],
+    "marginal": PALETTE[3],  # the prior's name in the record of measurements
 }
 
 
@@ -80,7 +81,7 @@ def four_parts(diagnosis: Sequence[dict], rows: Sequence[dict] = ()) -> tuple[Fi
     measured = {
         "encoder": ("amortization gap", "amortization_gap"),
         "posterior": ("approximation gap", "approximation_gap"),
-        "marginal": ("KL(q(z) ‖ p(z)), at least", "marginal_kl_at_least"),
+        "prior": ("KL(q(z) ‖ p(z)), at least", "marginal_kl_at_least"),
     }
     for i, (part, (_, name)) in enumerate(measured.items()):
         values, errors = ([row[name + end] for row in diagnosis] for end in ("", "_se"))
