@@ -143,6 +143,13 @@ ax.plot([1, 2, 3]);
 )
 
 
+# What moves before the widgets have a subshell of their own waits until the other cells are done.
+SUBSHELLS = f"""async () => {{
+    const listed = await {SESSION}.kernel.requestListSubshell({{}}).done;
+    return listed.content.subshell_id.length;
+}}"""
+
+
 def test_a_widget_answers_while_other_cells_run(browser, lab):
     """And takes no figure from the cell that is just drawing one."""
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in BUSY])
@@ -154,6 +161,7 @@ def test_a_widget_answers_while_other_cells_run(browser, lab):
     page.start_all_cells()
     live = Live(page, page.tab.locator(".course-live"))
     page.tab.locator(".jp-CodeCell").nth(1).get_by_text("[*]").wait_for()
+    page.until(lambda: page.tab.evaluate(SUBSHELLS), "the widgets' subshell is there")
     for click in (lambda: live.press("ArrowRight", 5), lambda: live.click("random z")):
         before = live.decoded()
         click()
