@@ -87,6 +87,13 @@ from course_utils.plotting.n07 import (
     rate_distortion,
     units_against_noise,
 )
+from course_utils.plotting.n07b import (
+    bent_posteriors,
+    gains_of_rows,
+    noise_on_its_way,
+    priors_and_codes,
+    stretched,
+)
 from course_utils.plotting.pages import (
     as_images,
     mosaic,
@@ -104,6 +111,7 @@ __all__ = [
     "ascent_bars",
     "axis_variances",
     "bars",
+    "bent_posteriors",
     "beta_chart",
     "bound_and_gap",
     "chord_and_arc",
@@ -122,6 +130,7 @@ __all__ = [
     "estimates_against_truth",
     "four_parts",
     "frozen_noise",
+    "gains_of_rows",
     "gap_against_beta",
     "gap_map",
     "gap_panels",
@@ -137,6 +146,7 @@ __all__ = [
     "mixture_density",
     "mixture_image",
     "mosaic",
+    "noise_on_its_way",
     "one_q_or_many",
     "panels",
     "plane_and_page",
@@ -146,6 +156,7 @@ __all__ = [
     "plot_towards",
     "points_and_posteriors",
     "posteriors",
+    "priors_and_codes",
     "rate_distortion",
     "repeated_intervals",
     "roc_curves",
@@ -162,6 +173,7 @@ __all__ = [
     "show_titled",
     "stacked_bars",
     "steps_in_nats",
+    "stretched",
     "targets_and_fits",
     "theory_and_measured",
     "times_to_sum",
