@@ -89,9 +89,9 @@ from course_utils.plotting.n07 import (
 )
 from course_utils.plotting.n07b import (
     bent_posteriors,
+    densities_over_plane,
     gains_of_rows,
     noise_on_its_way,
-    priors_and_codes,
     stretched,
 )
 from course_utils.plotting.pages import (
@@ -121,6 +121,7 @@ __all__ = [
     "curves",
     "decoded_means",
     "decoder_and_posterior",
+    "densities_over_plane",
     "density_and_volume",
     "density_panels",
     "derivations",
@@ -156,7 +157,6 @@ __all__ = [
     "plot_towards",
     "points_and_posteriors",
     "posteriors",
-    "priors_and_codes",
     "rate_distortion",
     "repeated_intervals",
     "roc_curves",

@@ -27,6 +27,8 @@ def stretched(
     """
     fig, axes = panels(3, width=13.5, height=3.9)
     before, between, after = axes
+    eps, z = (t.cpu().numpy() for t in (eps, z))
+    densities = [t.cpu().numpy() for t in densities]
     names = ("ε", "z = f(ε)")
     for ax, at, density, name in zip((before, after), (eps, z), densities, names):
         ax.plot(at, density, color="black", linewidth=2)
@@ -95,20 +97,16 @@ def draw_masses(
         ax.contour(*grid, levels, colors=[colour], linewidths=2)
 
 
-def priors_and_codes(
-    codes: Tensor, densities: dict[str, Tensor], limit: float
-) -> tuple[Figure, np.ndarray]:
-    """A cloud of codes, and densities over the same plane in the same shades.
+def densities_over_plane(densities: dict[str, Tensor], limit: float) -> tuple[Figure, np.ndarray]:
+    """Densities over the same plane, in the same shades; pale ones are made darker by a root.
 
     Args:
-        codes: (N, 2). densities: name to density (T, T) on an even grid from -limit to limit,
-            z_1 along the first axis.
+        densities: name to density (T, T) on an even grid from -limit to limit, z_1 along the
+            first axis.
     """
-    fig, axes = panels(1 + len(densities), width=3.3 * (1 + len(densities)), height=3.7)
-    axes[0].scatter(*codes.cpu().T, s=2, alpha=0.25, color="black", linewidths=0)
-    axes[0].set(title="codes of test digits", xlim=(-limit, limit), ylim=(-limit, limit))
+    fig, axes = panels(len(densities), width=3.3 * len(densities) + 0.8, height=3.7)
     highest = max(float(density.max()) for density in densities.values())
-    for ax, (name, density) in zip(axes[1:], densities.items()):
+    for ax, (name, density) in zip(axes, densities.items()):
         shown = ax.imshow(
             density.T.cpu().numpy(),
             origin="lower",
@@ -116,9 +114,7 @@ def priors_and_codes(
             cmap="Greys",
             norm=PowerNorm(0.5, vmin=0, vmax=highest),
         )
-        ax.set_title(name)
-    for ax in axes:
-        ax.set(xlabel="$z_1$", aspect="equal")
+        ax.set(title=name, xlabel="$z_1$", aspect="equal")
         ax.grid(False)
     axes[0].set_ylabel("$z_2$")
     bar = fig.colorbar(shown, ax=list(axes), shrink=0.8, label="density")
@@ -136,7 +132,7 @@ def noise_on_its_way(stages: dict[str, Tensor], limit: float) -> tuple[Figure, n
     start = next(iter(stages.values())).cpu()
     angle = torch.atan2(start[:, 1], start[:, 0])
     for ax, (name, draws) in zip(axes, stages.items()):
-        ax.scatter(*draws.cpu().T, s=4, c=angle, cmap="twilight_shifted", linewidths=0)
+        ax.scatter(*draws.cpu().T, s=4, c=angle, cmap="hsv", linewidths=0)
         ax.set(title=name, xlabel="$z_1$", aspect="equal")
         ax.set(xlim=(-limit, limit), ylim=(-limit, limit))
     axes[0].set_ylabel("$z_2$")

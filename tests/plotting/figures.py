@@ -37,6 +37,16 @@ TICKS = torch.linspace(-3, 3, 13)
 Z = torch.linspace(-3, 3, 61)
 BELL = Normal(0.0, 1.0).log_prob(Z).exp()
 LINE, CENTRE = torch.tensor([[2.0], [1.0]]), torch.tensor([1.0, 0.5])  # PPCA's W and mu
+PEAK = Normal(0.5, 1.0).log_prob(TICKS)[:, None] + Normal(0.0, 0.7).log_prob(TICKS)
+STRONGER = [
+    {
+        "row": row,
+        "name": "wider",
+        "runs": [{"gain_log_p": g, "gain_log_p_se": 0.1, "gain_elbo": 2 * g, "gain_elbo_se": 0.1}]
+        * 2,
+    }
+    for row, g in [("baseline", 0.0), ("flow q", 1.0), ("flow prior", -0.5)]
+]
 MEASURED = [
     {
         "latents": latents,
@@ -330,5 +340,25 @@ N07 = {
     ),
 }
 
+N07B = {
+    "stretched": (
+        lambda: plotting.stretched(Z, 2 * Z, (BELL, BELL / 2), [(5, 15), (30, 40)]),
+        3,
+    ),
+    "bent_posteriors": (
+        lambda: plotting.bent_posteriors((TICKS, TICKS), PEAK, {"a": PEAK, "b": PEAK.flip(0)}),
+        2,
+    ),
+    "densities_over_plane": (
+        lambda: plotting.densities_over_plane({"a": PEAK.exp(), "b": PEAK.exp() / 2}, 3.0),
+        2,
+    ),
+    "noise_on_its_way": (
+        lambda: plotting.noise_on_its_way({"noise": codes(), "after 1": codes()}, 4.0),
+        2,
+    ),
+    "gains_of_rows": (lambda: plotting.gains_of_rows(STRONGER), 0),
+}
+
 # Name of the function: the call, and the number of axes that it returns (0: one alone).
-FIGURES = PAGES | SHARED | N00 | N01 | N02 | N03 | N04 | N05 | N06 | N07
+FIGURES = PAGES | SHARED | N00 | N01 | N02 | N03 | N04 | N05 | N06 | N07 | N07B
