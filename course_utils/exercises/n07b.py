@@ -13,7 +13,7 @@ LOG_2PI = math.log(2 * math.pi)
 
 def planar_case(B: int, M: int, size: float) -> tuple[Tensor, Tensor, Tensor, float]:
     """Draws and a planar map that can be inverted: u·w is above -1."""
-    u, w = size * torch.randn(M), torch.randn(M)
+    u, w = size * torch.randn(M), 0.5 * torch.randn(M)
     u = u * torch.sign(u @ w) if u @ w < -0.9 else u
     return torch.randn(B, M), u, w, uniform(-1, 1)
 
@@ -24,8 +24,8 @@ def planar_case(B: int, M: int, size: float) -> tuple[Tensor, Tensor, Tensor, fl
     lambda: [
         planar_case(6, 2, 1.0),
         planar_case(4, 5, 0.7),
-        (torch.randn(8, 3), torch.tensor([2.0, 0.0, -1.0]), torch.tensor([1.0, 3.0, -1.0]), 0.2),
-        (torch.randn(9, 2), torch.tensor([-2.0, 1.0]), torch.tensor([1.5, 0.2]), 0.1),
+        (torch.randn(8, 3), torch.tensor([2.0, 0.0, -1.0]), torch.tensor([0.5, 1.0, -0.5]), 0.2),
+        (torch.randn(9, 2), torch.tensor([-2.5, 1.0]), torch.tensor([1.0, 0.2]), 0.1),
     ],
 )
 def planar_log_q(eps, u, w, c):

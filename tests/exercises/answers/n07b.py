@@ -47,7 +47,7 @@ WRONG["planar_log_q"] = {
     "That is the density of ε": lambda e, u, w, c: log_n(e),
     "That is log|det| alone": lambda e, u, w, c: (1 + (u @ w) * slope(e, w, c)).abs().log(),
     "minus log|det| alone": lambda e, u, w, c: -(1 + (u @ w) * slope(e, w, c)).abs().log(),
-    "not at z": lambda e, u, w, c: (
+    "asked for at ε": lambda e, u, w, c: (
         log_n(e + torch.tanh(e @ w + c)[:, None] * u) - (1 + (u @ w) * slope(e, w, c)).abs().log()
     ),
     "The tanh is taken at": lambda e, u, w, c: (
@@ -63,7 +63,7 @@ WRONG["planar_log_q"] = {
     "logarithm of the determinant": lambda e, u, w, c: (
         log_n(e) - (1 + (u @ w) * slope(e, w, c)).abs()
     ),
-    "NaN": lambda e, u, w, c: log_n(e) - (1 + (u @ w) * slope(e, w, c)).log(),
+    "absolute value": lambda e, u, w, c: log_n(e) - (1 + (u @ w) * slope(e, w, c)).log(),
     "once for each unit": lambda e, u, w, c: (
         -0.5 * (e**2).sum(1) - (1 + (u @ w) * slope(e, w, c)).abs().log()
     ),
@@ -145,8 +145,11 @@ WRONG["vamp_log_prior"] = {
     ),
     "the largest of the C densities, not": lambda z, m, v: each(z, m, v).sum(2).amax(1),
     "the others count": lambda z, m, v: each(z, m, v).sum(2).amax(1) - math.log(len(m)),
-    "not their mean.": lambda z, m, v: (
+    "One number for each code": lambda z, m, v: (
         each(z, m, v).sum(2).logsumexp(1) - math.log(len(m))
     ).mean(),
     "not over the codes": lambda z, m, v: each(z, m, v).sum(2).logsumexp(0) - math.log(len(m)),
+    "-½ is missing": lambda z, m, v: (
+        ((z[:, None] - m) ** 2 / v.exp() + v + LOG_2PI).sum(2).logsumexp(1) - math.log(len(m))
+    ),
 }
