@@ -242,6 +242,65 @@ def test_candidates_are_chosen_by_held_out_digits(parts):
     assert kept == [*chosen.values()]
 
 
+# --- stronger parts ---
+
+
+@pytest.fixture
+def stronger(record):
+    import stronger_parts
+
+    return stronger_parts
+
+
+def test_a_stronger_part_trains_on_where_it_stopped(stronger, record, monkeypatch):
+    """Bit for bit, and one epoch at least in every run, however short."""
+    monkeypatch.setattr(stronger, "ROWS", {"a, row": {"small, one": lambda: VAE(2, 5)}})
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (300, 28, 28), dtype=torch.uint8)
+    ends = []
+    for minutes, runs in ((1.0, 1), (0.0, 3)):
+        pieces = record.Pieces("stronger_parts", minutes, given(minutes))
+        for run in range(runs):
+            torch.manual_seed(run)
+            found = stronger.train(("a, row", "small, one"), 4, images, 3, stronger.PLAN, pieces)
+            assert (found is not None) == (run == runs - 1)
+        ends.append(weights_of(found[0]))
+        assert found[1] > 0
+    assert_same(*ends)
+
+
+def test_scores_of_a_stronger_part_are_put_together_from_blocks(stronger, record, monkeypatch):
+    monkeypatch.setattr(stronger, "ROWS", {"baseline": {"small": lambda: VAE(2, 5)}})
+    monkeypatch.setattr(stronger, "BLOCK", 4)
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (30, 28, 28), dtype=torch.uint8)
+    labels = torch.zeros(30, dtype=torch.int64)
+    digits = ImageData("mnist", images, labels, images[:10], labels[:10])
+    plan = stronger.PLAN | {"epochs": 1, "digits": 10, "samples": 30, "elbo_draws": 3}
+    pieces = record.Pieces("stronger_parts", plan, given())
+    found = stronger.measure(("baseline", "small"), 0, digits, plan, pieces)
+    assert len(found["elbo"]) == len(found["log_p"]) == 10
+    assert found["parameters"] == sum(p.numel() for p in VAE(2, 5).parameters())
+    rows = stronger.rows_of({("baseline", 0): found}, {"baseline": "small"}, [0])
+    (run,) = rows[0]["runs"]
+    assert run["gain_log_p"] == run["gain_log_p_se"] == 0.0 and run["elbo"] < run["log_p"]
+
+
+def test_a_row_with_one_candidate_needs_no_trial(stronger):
+    several = {row: names for row, names in stronger.ROWS.items() if len(names) > 1}
+    tried = {(row, name): -100.0 + n for row in several for n, name in enumerate(several[row])}
+    chosen = stronger.chosen_names(tried)
+    assert list(chosen) == list(stronger.ROWS) and next(iter(chosen)) == "baseline"
+    assert all(chosen[row] == [*names][-1] for row, names in several.items())
+    assert all(chosen[row] in names for row, names in stronger.ROWS.items())
+
+
+def test_published_figures_say_how_they_were_measured(stronger):
+    for one in stronger.PUBLISHED:
+        assert one["log_p"] < 0 and one["pixels"] in (stronger.NEW, stronger.FILE)
+        assert one["source"] and (one["samples"] is None or one["samples"] > 0)
+
+
 def test_flops_of_an_image_are_those_that_torch_counts(record):
     """Forward and backward, without the gradient of the input."""
     import images_per_second
