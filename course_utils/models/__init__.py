@@ -16,10 +16,11 @@ from course_utils.models.classifier import (
 )
 from course_utils.models.layers import mlp
 from course_utils.models.parts import DeepVAE, FlowVAE, MixturePriorVAE, VampPriorVAE
+from course_utils.models.priors import FlowPriorVAE
 from course_utils.models.vae import LIKELIHOODS, VAE, ConvVAE, LinearVAE
 
 # The classes that a checkpoint may name; nothing else is ever built from a file.
-STRONGER = (DeepVAE, FlowVAE, MixturePriorVAE, VampPriorVAE)
+STRONGER = (DeepVAE, FlowVAE, MixturePriorVAE, VampPriorVAE, FlowPriorVAE)
 MODELS = {c.__name__: c for c in (Autoencoder, VAE, LinearVAE, ConvVAE, *STRONGER)}
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Classifier",
     "ConvVAE",
     "DeepVAE",
+    "FlowPriorVAE",
     "FlowVAE",
     "LinearVAE",
     "MixturePriorVAE",
