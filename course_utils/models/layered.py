@@ -4,6 +4,7 @@ Introduced in notebook 07b. `ConvDecoderVAE` changes the decoder alone. `TwoLaye
 `LadderVAE` put a second code z_2 above z_1; they differ in how they look for the two codes.
 """
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -250,6 +251,24 @@ class LadderVAE(TwoLayerVAE):
     def lower_kl(self, z_1: Tensor, q_1: Normals, p_1: Normals) -> Tensor:
         """KL(q(z_1|z_2, x) || p(z_1|z_2)) of each unit, (..., M_1): exact, for the z_2 drawn."""
         return kl_between_normals(*(t[..., None] for t in (*q_1, *p_1)))
+
+
+def warm_up(steps: int) -> Callable[[VAE, Tensor], Tensor]:
+    """A loss for `training.fit`: minus the ELBO, with a KL whose weight rises from 0 to 1.
+
+    A ladder needs it. Where the evidence is vague its weight in `combined` is near 0, and so is the
+    gradient that could make it surer: a unit that the KL has switched off early stays off.
+
+    Args:
+        steps: training steps until the weight is 1. Scores between the steps are not counted.
+    Source: Sønderby et al. (2016), section 2.3.
+    """
+    steps, done = counts(steps=steps)["steps"], itertools.count()
+
+    def loss(model: VAE, x: Tensor) -> Tensor:
+        return -model.elbo(x, min(1.0, next(done) / steps) if torch.is_grad_enabled() else 1.0)
+
+    return loss
 
 
 def _halves(output: Tensor, like: Tensor) -> Normals:

@@ -11,7 +11,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 from torch.nn.functional import pad
 
 from course_utils.models import VAE, ConvDecoderVAE, LadderVAE, TwoLayerVAE
-from course_utils.models.layered import combined
+from course_utils.models.layered import combined, warm_up
 from course_utils.objectives import iwae_bound, log_likelihood, log_weights
 
 PIXELS = 5
@@ -254,6 +254,23 @@ def test_a_ladder_s_lower_kl_is_torch_s():
     p_1 = model.lower_prior(z_2)
     kl = model.lower_kl(z_1, chain[1:3], p_1)
     torch.testing.assert_close(kl.sum(-1), kl_divergence(normal(*chain[1:3]), normal(*p_1)))
+
+
+def test_warm_up_weighs_the_kl_step_by_step_and_scores_in_full():
+    model, x = lively(BUILDERS["ladder"]), some_images()
+    loss = warm_up(4)
+    for weight in (0.0, 0.25, 0.5, 0.75, 1.0, 1.0):
+        torch.manual_seed(2)
+        found = loss(model, x)
+        with torch.no_grad():
+            torch.manual_seed(2)
+            scored = loss(model, x)
+        for value, beta in ((found, weight), (scored, 1.0)):
+            torch.manual_seed(2)
+            log_lik, kl = model.elbo_terms(x)
+            torch.testing.assert_close(value, beta * kl - log_lik)
+    with pytest.raises(ValueError, match="steps: expected 1 or more, got 0"):
+        warm_up(0)
 
 
 # --- two normals combined ---
