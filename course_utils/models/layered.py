@@ -253,17 +253,18 @@ class LadderVAE(TwoLayerVAE):
         return kl_between_normals(*(t[..., None] for t in (*q_1, *p_1)))
 
 
-def warm_up(steps: int) -> Callable[[VAE, Tensor], Tensor]:
+def warm_up(steps: int, done: int = 0) -> Callable[[VAE, Tensor], Tensor]:
     """A loss for `training.fit`: minus the ELBO, with a KL whose weight rises from 0 to 1.
 
-    A ladder needs it. Where the evidence is vague its weight in `combined` is near 0, and so is the
-    gradient that could make it surer: a unit that the KL has switched off early stays off.
+    A ladder needs it. Where the evidence is vague its weight in `combined` is near 0, and so is
+    the gradient that could make it surer: a unit that the KL has switched off early stays off.
 
     Args:
         steps: training steps until the weight is 1. Scores between the steps are not counted.
+        done: steps of an earlier run that this one resumes.
     Source: Sønderby et al. (2016), section 2.3.
     """
-    steps, done = counts(steps=steps)["steps"], itertools.count()
+    steps, done = counts(steps=steps)["steps"], itertools.count(done)
 
     def loss(model: VAE, x: Tensor) -> Tensor:
         return -model.elbo(x, min(1.0, next(done) / steps) if torch.is_grad_enabled() else 1.0)
