@@ -14,6 +14,7 @@ from course_utils.models.classifier import (
     fooling_images,
     train_classifier,
 )
+from course_utils.models.layered import ConvDecoderVAE, LadderVAE, TwoLayerVAE
 from course_utils.models.layers import mlp
 from course_utils.models.parts import DeepVAE, FlowVAE, MixturePriorVAE, VampPriorVAE
 from course_utils.models.priors import FlowPriorVAE
@@ -21,7 +22,8 @@ from course_utils.models.vae import LIKELIHOODS, VAE, ConvVAE, LinearVAE
 
 # The classes that a checkpoint may name; nothing else is ever built from a file.
 STRONGER = (DeepVAE, FlowVAE, MixturePriorVAE, VampPriorVAE, FlowPriorVAE)
-MODELS = {c.__name__: c for c in (Autoencoder, VAE, LinearVAE, ConvVAE, *STRONGER)}
+LAYERED = (ConvDecoderVAE, TwoLayerVAE, LadderVAE)
+MODELS = {c.__name__: c for c in (Autoencoder, VAE, LinearVAE, ConvVAE, *STRONGER, *LAYERED)}
 
 __all__ = [
     "LIKELIHOODS",
@@ -29,12 +31,15 @@ __all__ = [
     "VAE",
     "Autoencoder",
     "Classifier",
+    "ConvDecoderVAE",
     "ConvVAE",
     "DeepVAE",
     "FlowPriorVAE",
     "FlowVAE",
+    "LadderVAE",
     "LinearVAE",
     "MixturePriorVAE",
+    "TwoLayerVAE",
     "VampPriorVAE",
     "adversarial",
     "fooling_images",

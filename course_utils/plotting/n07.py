@@ -18,8 +18,10 @@ PARTS = {
     "encoder": PALETTE[1],
     "posterior": PALETTE[2],
     "prior": PALETTE[3],
-    "marginal": PALETTE[3],  # the prior's name in the record of measurements
+    "marginal": PALETTE[3],
 }
+# What the page calls a part where the record has another name.
+NAMES = {"posterior": "family of q", "marginal": "prior"}
 
 
 def units_against_noise(eigenvalues: Tensor, noise: float) -> tuple[Figure, np.ndarray]:
@@ -83,18 +85,22 @@ def four_parts(diagnosis: Sequence[dict], rows: Sequence[dict] = ()) -> tuple[Fi
         "posterior": ("approximation gap", "approximation_gap"),
         "prior": ("KL(q(z) ‖ p(z)), at least", "marginal_kl_at_least"),
     }
-    for i, (part, (_, name)) in enumerate(measured.items()):
+    places = (0, 1, 2.4)  # the third is no part of the same gap
+    for place, (part, (_, name)) in zip(places, measured.items(), strict=True):
         values, errors = ([row[name + end] for row in diagnosis] for end in ("", "_se"))
-        _one_part(left, i, values, errors, PARTS[part])
-    left.set_yticks(range(3), [f"{part}:\n{words}" for part, (words, _) in measured.items()])
-    left.set(xlabel="nats per image", title="what each part loses", xlim=(0, None))
+        _one_part(left, place, values, errors, PARTS[part])
+    left.axhline(1.7, color="black", linestyle="--", linewidth=1.2)
+    labels = [f"{NAMES.get(part, part)}:\n{words}" for part, (words, _) in measured.items()]
+    left.set_yticks(places, labels)
+    left.set(xlabel="nats per image", title="two parts of the gap, and the prior", xlim=(0, None))
     cures = [row for row in rows if row["part"] in PARTS]
     for i, row in enumerate(cures):
         values = [run["gain_log_p"] for run in row["runs"]]
         errors = [run["gain_log_p_se"] for run in row["runs"]]
         _one_part(right, i, values, errors, PARTS[row["part"]])
     if cures:
-        right.set_yticks(range(len(cures)), [f"{row['part']}:\n{row['name']}" for row in cures])
+        labels = [f"{NAMES.get(row['part'], row['part'])}:\n{row['name']}" for row in cures]
+        right.set_yticks(range(len(cures)), labels)
         right.axvline(0, color="black", linewidth=1.2)
         right.set(xlabel="log p(x) gained, nats per image", title="with a cure")
     for ax in axes:
@@ -104,7 +110,7 @@ def four_parts(diagnosis: Sequence[dict], rows: Sequence[dict] = ()) -> tuple[Fi
 
 
 def _one_part(
-    ax: Axes, row: int, values: Sequence[float], errors: Sequence[float], colour: str
+    ax: Axes, row: float, values: Sequence[float], errors: Sequence[float], colour: str
 ) -> None:
     """A pale bar for the mean over seeds, and a dot with two standard errors for each seed."""
     ax.barh(row, np.mean(values), color=colour, alpha=0.35, height=0.7)

@@ -9,11 +9,14 @@ from torch import nn
 from course_utils.models import (
     VAE,
     Autoencoder,
+    ConvDecoderVAE,
     ConvVAE,
     DeepVAE,
     FlowVAE,
+    LadderVAE,
     LinearVAE,
     MixturePriorVAE,
+    TwoLayerVAE,
     VampPriorVAE,
 )
 from course_utils.training import History, fit
@@ -82,6 +85,9 @@ SMALL_MODELS = {
     "FlowVAE": lambda: FlowVAE(3, 4, 2, 5, data_dim=DIM),
     "MixturePriorVAE": lambda: MixturePriorVAE(2, 4, 6, "gaussian", DIM),
     "VampPriorVAE": lambda: VampPriorVAE(2, 4, 6, data_dim=DIM),
+    "ConvDecoderVAE": lambda: ConvDecoderVAE(2, 4, 3, "gaussian"),
+    "TwoLayerVAE": lambda: TwoLayerVAE(2, 3, 4, "gaussian", DIM),
+    "LadderVAE": lambda: LadderVAE(3, 2, 4, data_dim=DIM),
 }
 
 

@@ -163,7 +163,7 @@ def test_autoencoder_loss_is_the_summed_squared_error():
 
 @pytest.mark.parametrize("cls", MODELS.values(), ids=MODELS)
 def test_options_rebuild_the_same_network(cls):
-    model = cls(latent_dim=3)
+    model = cls(3)  # the first argument: latents, of the lower layer where there are two
     rebuilt = cls(**model.options)
     assert type(model).__name__ in MODELS
     rebuilt.load_state_dict(model.state_dict())
