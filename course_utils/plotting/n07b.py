@@ -56,7 +56,10 @@ def stretched(
 
 
 def bent_posteriors(
-    ticks: tuple[Tensor, Tensor], log_posterior: Tensor, approximations: dict[str, Tensor]
+    ticks: tuple[Tensor, Tensor],
+    log_posterior: Tensor,
+    approximations: dict[str, Tensor],
+    letter: str = "z",
 ) -> tuple[Figure, np.ndarray]:
     """One exact posterior, and beside it one q a panel, by the outlines of the same two masses.
 
@@ -64,15 +67,16 @@ def bent_posteriors(
 
     Args:
         ticks: of z_1 and of z_2, each (T,). log_posterior: (T, T), z_1 along the first axis.
-        approximations: title to log q (T, T).
+        approximations: title to log q (T, T). letter: of the axes.
     """
     fig, axes = panels(len(approximations), width=3.9 * len(approximations), height=4.1)
     for ax, (title, log_q) in zip(axes, approximations.items()):
         draw_masses(ax, ticks, log_posterior)
         draw_masses(ax, ticks, log_q, PALETTE[1])
-        ax.set(xlabel="$z_1$", ylabel="$z_2$" if ax is axes[0] else "", aspect="equal")
+        ax.set(xlabel=f"${letter}_1$", aspect="equal")
         ax.set_title(title, fontsize=13)
         ax.grid(False)
+    axes[0].set_ylabel(f"${letter}_2$")
     axes[0].fill([], [], color=PALETTE[7], alpha=0.6, label="exact posterior")
     axes[0].plot([], [], color=PALETTE[1], label="q")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
