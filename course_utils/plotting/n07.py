@@ -74,11 +74,11 @@ def four_parts(diagnosis: Sequence[dict], rows: Sequence[dict] = ()) -> tuple[Fi
     Args:
         diagnosis: of one model, one for each seed: `amortization_gap`, `approximation_gap` and
             `marginal_kl_at_least`, each with its error `..._se`, in nats.
-        rows: one for each model: `part`, `name`, and `runs`, one for each seed, with
-            `gain_log_p` and `gain_log_p_se`, nats against the baseline of the same seed. Without
-            rows there is one panel, of what is lost.
+        rows: one for each model: `part`, `name`, and `runs`, one for each seed, with `gain_elbo`,
+            `gain_log_p`, and the errors of both, nats against the baseline of the same seed.
+            Without rows there is one panel, of what is lost.
     """
-    fig, axes = panels(2 if rows else 1, width=12.5 if rows else 8.5, height=3.6)
+    fig, axes = panels(2 if rows else 1, width=12.5 if rows else 8.5, height=4.2 if rows else 3.6)
     left, right = axes[0], axes[-1]
     measured = {
         "encoder": ("amortization gap", "amortization_gap"),
@@ -95,14 +95,17 @@ def four_parts(diagnosis: Sequence[dict], rows: Sequence[dict] = ()) -> tuple[Fi
     left.set(xlabel="nats per image", title="two parts of the gap, and the prior", xlim=(0, None))
     cures = [row for row in rows if row["part"] in PARTS]
     for i, row in enumerate(cures):
-        values = [run["gain_log_p"] for run in row["runs"]]
-        errors = [run["gain_log_p_se"] for run in row["runs"]]
-        _one_part(right, i, values, errors, PARTS[row["part"]])
+        for name, marker, place in (("gain_elbo", "o", i - 0.2), ("gain_log_p", "D", i + 0.2)):
+            values, errors = ([run[name + end] for run in row["runs"]] for end in ("", "_se"))
+            _one_part(right, place, values, errors, PARTS[row["part"]], marker, height=0.36)
     if cures:
         labels = [f"{NAMES.get(row['part'], row['part'])}:\n{row['name']}" for row in cures]
         right.set_yticks(range(len(cures)), labels)
         right.axvline(0, color="black", linewidth=1.2)
-        right.set(xlabel="log p(x) gained, nats per image", title="with a cure")
+        right.set(xlabel="gained, nats per image", title="what a stronger part gains")
+        for marker, label in (("o", "ELBO"), ("D", "log p(x)")):
+            right.plot([], [], marker, color="black", markersize=6, label=label)
+        right.legend(loc="upper right")
     for ax in axes:
         ax.invert_yaxis()
         ax.grid(axis="y", visible=False)
@@ -110,13 +113,19 @@ def four_parts(diagnosis: Sequence[dict], rows: Sequence[dict] = ()) -> tuple[Fi
 
 
 def _one_part(
-    ax: Axes, row: float, values: Sequence[float], errors: Sequence[float], colour: str
+    ax: Axes,
+    row: float,
+    values: Sequence[float],
+    errors: Sequence[float],
+    colour: str,
+    marker: str = "o",
+    height: float = 0.7,
 ) -> None:
-    """A pale bar for the mean over seeds, and a dot with two standard errors for each seed."""
-    ax.barh(row, np.mean(values), color=colour, alpha=0.35, height=0.7)
-    places = row + 0.18 * (np.arange(len(values)) - (len(values) - 1) / 2)
+    """A pale bar for the mean over seeds, and a mark with two standard errors for each seed."""
+    ax.barh(row, np.mean(values), color=colour, alpha=0.35, height=height)
+    places = row + 0.26 * height * (np.arange(len(values)) - (len(values) - 1) / 2)
     bars = 2 * np.asarray(errors)
-    ax.errorbar(values, places, xerr=bars, fmt="o", color=colour, markersize=6, capsize=3)
+    ax.errorbar(values, places, xerr=bars, fmt=marker, color=colour, markersize=5, capsize=2)
 
 
 def rate_distortion(

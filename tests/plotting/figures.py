@@ -65,8 +65,13 @@ GAPS = [
     for names in [("amortization_gap", "approximation_gap", "marginal_kl_at_least")]
     for n in range(3)
 ]
+GAINS = ("gain_elbo", "gain_log_p")
 CURES = [
-    {"part": part, "name": "wider", "runs": [{"gain_log_p": g, "gain_log_p_se": 0.1}] * 3}
+    {
+        "part": part,
+        "name": "wider",
+        "runs": [{n: g for n in GAINS} | {f"{n}_se": 0.1 for n in GAINS}] * 3,
+    }
     for part, g in [("baseline", 0.0), ("decoder", 2.0), ("marginal", -0.5)]
 ]
 CLIMBS = [[-5.0, -4.0, -3.5], [-6.0, -4.5, -3.5]]
