@@ -256,8 +256,8 @@ class LadderVAE(TwoLayerVAE):
 def warm_up(steps: int) -> Callable[[VAE, Tensor], Tensor]:
     """A loss for `training.fit`: minus the ELBO, with a KL whose weight rises from 0 to 1.
 
-    A ladder needs it. Where the evidence is vague its weight in `combined` is near 0, and so is the
-    gradient that could make it surer: a unit that the KL has switched off early stays off.
+    A ladder needs it. Where the evidence is vague its weight in `combined` is near 0, and so is
+    the gradient that could make it surer: a unit that the KL switched off early stays off.
 
     Args:
         steps: training steps until the weight is 1. Scores between the steps are not counted.

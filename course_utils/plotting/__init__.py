@@ -87,6 +87,12 @@ from course_utils.plotting.n07 import (
     rate_distortion,
     units_against_noise,
 )
+from course_utils.plotting.n07_layers import (
+    layer_diagrams,
+    layer_kl,
+    painted_row,
+    signed_images,
+)
 from course_utils.plotting.pages import (
     as_images,
     mosaic,
@@ -131,6 +137,8 @@ __all__ = [
     "jensen_picture",
     "latent_manifold",
     "latent_scatter",
+    "layer_diagrams",
+    "layer_kl",
     "lines",
     "log_likelihood_traces",
     "map_and_digit",
@@ -138,6 +146,7 @@ __all__ = [
     "mixture_image",
     "mosaic",
     "one_q_or_many",
+    "painted_row",
     "panels",
     "plane_and_page",
     "plane_map",
@@ -160,6 +169,7 @@ __all__ = [
     "show_page",
     "show_rows",
     "show_titled",
+    "signed_images",
     "stacked_bars",
     "steps_in_nats",
     "targets_and_fits",
