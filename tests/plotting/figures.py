@@ -323,7 +323,7 @@ N07 = {
         lambda: plotting.units_against_noise(torch.tensor([4.0, 1.0, 0.25]), 0.5),
         2,
     ),
-    "painted_row": (lambda: plotting.painted_row([2, 0, -1], [1, 2, 1], 2), 1),
+    "painted_row": (lambda: plotting.painted_row([2, 0, -1], [1, 2, 1], 2), 0),
     "signed_images": (
         lambda: plotting.signed_images({"a": images(4) - 0.5, "b": -images(3, 10)}),
         2,
