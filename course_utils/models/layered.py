@@ -87,7 +87,7 @@ def combined(first: Normals, second: Normals) -> Normals:
         first, second: mean and log variance of each, (..., M).
     Returns:
         Mean and log variance, (..., M).
-    Source: Sønderby et al. (2016), eq. 17 and 18.
+    Source: Sønderby et al. (2016), section 2.
     """
     (mu_a, log_var_a), (mu_b, log_var_b) = first, second
     weight = torch.sigmoid(log_var_b - log_var_a)  # of the first: its share of the precision
