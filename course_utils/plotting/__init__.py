@@ -94,6 +94,12 @@ from course_utils.plotting.n07b import (
     noise_on_its_way,
     stretched,
 )
+from course_utils.plotting.n07c import (
+    layer_diagrams,
+    layer_kl,
+    painted_row,
+    signed_images,
+)
 from course_utils.plotting.pages import (
     as_images,
     mosaic,
@@ -141,6 +147,8 @@ __all__ = [
     "jensen_picture",
     "latent_manifold",
     "latent_scatter",
+    "layer_diagrams",
+    "layer_kl",
     "lines",
     "log_likelihood_traces",
     "map_and_digit",
@@ -149,6 +157,7 @@ __all__ = [
     "mosaic",
     "noise_on_its_way",
     "one_q_or_many",
+    "painted_row",
     "panels",
     "plane_and_page",
     "plane_map",
@@ -171,6 +180,7 @@ __all__ = [
     "show_page",
     "show_rows",
     "show_titled",
+    "signed_images",
     "stacked_bars",
     "steps_in_nats",
     "stretched",

@@ -87,7 +87,7 @@ SMALL_MODELS = {
     "VampPriorVAE": lambda: VampPriorVAE(2, 4, 6, data_dim=DIM),
     "ConvDecoderVAE": lambda: ConvDecoderVAE(2, 4, 3, "gaussian"),
     "TwoLayerVAE": lambda: TwoLayerVAE(2, 3, 4, "gaussian", DIM),
-    "LadderVAE": lambda: LadderVAE(3, 2, 4, data_dim=DIM),
+    "LadderVAE": lambda: LadderVAE(3, 2, 4, data_dim=DIM, warm_up=5),
 }
 
 

@@ -338,6 +338,13 @@ N07 = {
         lambda: plotting.units_against_noise(torch.tensor([4.0, 1.0, 0.25]), 0.5),
         2,
     ),
+    "painted_row": (lambda: plotting.painted_row([2, 0, -1], [1, 2, 1], 2), 0),
+    "signed_images": (
+        lambda: plotting.signed_images({"a": images(4) - 0.5, "b": -images(3, 10)}),
+        2,
+    ),
+    "layer_diagrams": (plotting.layer_diagrams, 3),
+    "layer_kl": (lambda: plotting.layer_kl({"a": torch.rand(7), "b": torch.rand(7)}, 4), 2),
     "four_parts": (lambda: plotting.four_parts(GAPS, CURES), 2),
     "rate_distortion": (
         lambda: plotting.rate_distortion({0.1: (60.0, 70.0), 1: (25.0, 80.0), 30: (1, 180)}, 200),
