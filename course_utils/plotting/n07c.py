@@ -1,4 +1,4 @@
-"""Figures of notebook 07c: decoders that paint patches, a second look, and two layers of latents."""
+"""Figures of notebook 07c: painted patches, a second look, two layers of latents."""
 
 from collections.abc import Sequence
 
