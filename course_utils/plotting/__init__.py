@@ -87,6 +87,14 @@ from course_utils.plotting.n07 import (
     rate_distortion,
     units_against_noise,
 )
+from course_utils.plotting.n07c import (
+    arrow_counts,
+    arrow_tables,
+    bands,
+    penalty_curves,
+    signal_rows,
+    signals_and_arrows,
+)
 from course_utils.plotting.pages import (
     as_images,
     mosaic,
@@ -100,9 +108,12 @@ from course_utils.plotting.pages import (
 __all__ = [
     "against_prior",
     "area_table",
+    "arrow_counts",
+    "arrow_tables",
     "as_images",
     "ascent_bars",
     "axis_variances",
+    "bands",
     "bars",
     "beta_chart",
     "bound_and_gap",
@@ -139,6 +150,7 @@ __all__ = [
     "mosaic",
     "one_q_or_many",
     "panels",
+    "penalty_curves",
     "plane_and_page",
     "plane_map",
     "plane_walk",
@@ -160,6 +172,8 @@ __all__ = [
     "show_page",
     "show_rows",
     "show_titled",
+    "signal_rows",
+    "signals_and_arrows",
     "stacked_bars",
     "steps_in_nats",
     "targets_and_fits",
