@@ -27,7 +27,7 @@ def signals_and_arrows(
     _stack(left, x, names)
     left.set_title("the recording")
     _table(right, arrows.double(), arrows, names, numbers=False)
-    right.set_title("■ an arrow from one channel to another")
+    right.set_title("which channel drives which")
     return fig, axes
 
 

@@ -91,7 +91,7 @@ class CheckCall:
 def check_calls():
     """Every call of `check` in the notebooks."""
     calls = []
-    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
+    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]*_*.ipynb")):
         nb = nbformat.read(path, as_version=4)
         for exercise in exercises_of(nb, path.name):
             for node in ast.walk(ast.parse(exercise.check.source)):

@@ -32,7 +32,7 @@ def test_there_are_notebooks():
     misnamed = [
         path.name
         for path in PATHS
-        if path.stem != "start_here" and not re.match(r"\d\d_[a-z0-9_]+\.ipynb$", path.name)
+        if path.stem != "start_here" and not re.match(r"\d\d[a-z]?_[a-z0-9_]+\.ipynb$", path.name)
     ]
     assert not misnamed
 
