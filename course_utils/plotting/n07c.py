@@ -60,8 +60,8 @@ def bands(
     fig, axes = panels(len(titles), width=3.4 * len(titles), height=3.5)
     for p, (ax, title) in enumerate(zip(axes, titles, strict=True)):
         for colour, (name, values) in zip(PALETTE, sets.items()):
-            mean = values[..., p].mean(0)
-            error = 2 * values[..., p].std(0) / len(values) ** 0.5
+            curves = values[..., p].numpy()
+            mean, error = curves.mean(0), 2 * curves.std(0, ddof=1) / len(curves) ** 0.5
             ax.fill_between(x, mean - error, mean + error, color=colour, alpha=0.3, linewidth=0)
             ax.plot(x, mean, color=colour, label=name, linewidth=1.6)
         if exact is not None:
@@ -107,7 +107,7 @@ def penalty_curves(
     best = elbo[elbo.mean(1).argmax()]
     lost = elbo - best  # window by window
     error = 2 * lost.std(1) / lost.shape[1] ** 0.5
-    right.errorbar(places, lost.mean(1), error, fmt="o-", color=PALETTE[0], capsize=4)
+    right.errorbar(places, lost.mean(1).numpy(), error.numpy(), fmt="o-", color=PALETTE[0], capsize=4)
     right.axhline(0, color="black", linestyle=":", linewidth=1.4)
     right.set(xlabel="penalty λ", ylabel="nats per window", title="held-out ELBO minus the best")
     for ax in axes:
