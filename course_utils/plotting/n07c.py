@@ -22,7 +22,7 @@ def signals_and_arrows(
     Args:
         x: (steps, D). arrows: (D, D), bool, [to, from].
     """
-    fig, axes = panels(2, width=12, height=4.2)
+    fig, axes = panels(2, width=10.5, height=3.8)
     left, right = axes
     _stack(left, x, names)
     left.set_title("the recording")
@@ -37,7 +37,7 @@ def signal_rows(groups: dict[str, Tensor], names: Sequence[str]) -> tuple[Figure
     Args:
         groups: name to (steps, D).
     """
-    fig, axes = panels(len(groups), width=4.2 * len(groups), height=3.9)
+    fig, axes = panels(len(groups), width=3.6 * len(groups), height=3.3)
     for ax, (title, x) in zip(axes, groups.items(), strict=True):
         _stack(ax, x, names)
         ax.set_title(title)
@@ -57,7 +57,7 @@ def bands(
         x: (X,). sets: name to (R, X, P), curves of R recordings for each of P panels.
         titles: of the P panels. exact: (X, P), drawn dashed. axis: for `Axes.set`, of each panel.
     """
-    fig, axes = panels(len(titles), width=3.4 * len(titles), height=3.5)
+    fig, axes = panels(len(titles), width=2.9 * len(titles), height=3.0)
     for p, (ax, title) in enumerate(zip(axes, titles, strict=True)):
         for colour, (name, values) in zip(PALETTE, sets.items()):
             curves = values[..., p].numpy()
@@ -87,7 +87,7 @@ def penalty_curves(
         penalties: (P,), above 0. norms: (P, D, D), [to, from]. truth: (D, D), bool.
         elbo: (P, N), of N held-out windows, nats. chosen: one of the penalties.
     """
-    fig, axes = panels(2, width=12.5, height=4.2)
+    fig, axes = panels(2, width=10.5, height=3.8)
     left, right = axes
     places = list(range(len(penalties)))
     colours = iter(PALETTE)
