@@ -107,7 +107,9 @@ def penalty_curves(
     best = elbo[elbo.mean(1).argmax()]
     lost = elbo - best  # window by window
     error = 2 * lost.std(1) / lost.shape[1] ** 0.5
-    right.errorbar(places, lost.mean(1).numpy(), error.numpy(), fmt="o-", color=PALETTE[0], capsize=4)
+    right.errorbar(
+        places, lost.mean(1).numpy(), error.numpy(), fmt="o-", color=PALETTE[0], capsize=4
+    )
     right.axhline(0, color="black", linestyle=":", linewidth=1.4)
     right.set(xlabel="penalty λ", ylabel="nats per window", title="held-out ELBO minus the best")
     for ax in axes:
