@@ -15,6 +15,7 @@ from course_utils.exercises.common import uniform
         (torch.randn(6, 5), 2.0),
         (3 * torch.randn(4, 3), uniform(0.5, 2.0)),
         (torch.cat([torch.zeros(1, 4), torch.randn(3, 4)]), 0.3),
+        (0.3 * torch.randn(5, 3), 0.1),  # norms below 1
     ],
 )
 def shrink_groups(groups, amount):
