@@ -87,7 +87,7 @@ from course_utils.plotting.n07 import (
     rate_distortion,
     units_against_noise,
 )
-from course_utils.plotting.n07c import (
+from course_utils.plotting.n07d import (
     arrow_counts,
     arrow_tables,
     bands,

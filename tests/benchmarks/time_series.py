@@ -1,4 +1,4 @@
-"""Who drives whom? The network of notebook 07c and the F-test, where the causes are known.
+"""Who drives whom? The network of notebook 07d and the F-test, where the causes are known.
 
     python tests/benchmarks/time_series.py [--minutes 7.5] [--quick]
 
@@ -43,7 +43,7 @@ CHANNELS = 4
 
 
 def causes(patient: str) -> tuple[Tensor, Tensor | None]:
-    """The weights (lag, to, from) of notebook 07c, and those of the squares (to, from)."""
+    """The weights (lag, to, from) of notebook 07d, and those of the squares (to, from)."""
     weights = torch.zeros(2, CHANNELS, CHANNELS)
     weights[:, 0, 0], weights[:, 3, 3] = torch.tensor([1.2, -0.8]), torch.tensor([0.3, -0.5])
     weights[0, 1, 1], weights[0, 2, 2] = 0.5, 0.4
@@ -97,7 +97,7 @@ def main() -> None:
     given = options(__doc__)
     plan = PLAN | (QUICK if given.quick else {})
     seeds = SEEDS[:1] if given.quick else SEEDS
-    page = shown("07c_time_series", *NAMES, T=plan["window"])
+    page = shown("07d_time_series", *NAMES, T=plan["window"])
     pieces, rows = Pieces("time_series", plan, given), []
     for patient, length, seed in itertools.product(PATIENTS, LENGTHS, seeds):
         found = pieces.get(

@@ -1,4 +1,4 @@
-"""Exercises of notebook 07c: what is right, and what each likely slip gives."""
+"""Exercises of notebook 07d: what is right, and what each likely slip gives."""
 
 import torch
 from torch import Tensor

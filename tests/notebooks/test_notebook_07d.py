@@ -1,4 +1,4 @@
-"""What stands on the page of notebook 07c computes what it says, and its record adds up."""
+"""What stands on the page of notebook 07d computes what it says, and its record adds up."""
 
 import math
 
@@ -18,7 +18,7 @@ T = 6
 def page():
     names = ["simulate", "Encoder", "Decoder", "SignalVAE", "shrink", "train", "f_test", "draw"]
     names += ["held_out_elbo", "penalty_path", "choose", "features"]
-    return shown("07c_time_series", *names, T=T, D=3, M=2)
+    return shown("07d_time_series", *names, T=T, D=3, M=2)
 
 
 @pytest.fixture

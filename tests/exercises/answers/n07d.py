@@ -1,4 +1,4 @@
-"""What students might write for the exercises of notebook 07c; `answers` says how it is used."""
+"""What students might write for the exercises of notebook 07d; `answers` says how it is used."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""Figures of notebook 07c, a VAE for signals."""
+"""Figures of notebook 07d, a VAE for signals."""
 
 from collections.abc import Sequence
 
