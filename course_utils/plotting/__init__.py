@@ -100,6 +100,14 @@ from course_utils.plotting.n07c import (
     painted_row,
     signed_images,
 )
+from course_utils.plotting.n07d import (
+    arrow_counts,
+    arrow_tables,
+    bands,
+    penalty_curves,
+    signal_rows,
+    signals_and_arrows,
+)
 from course_utils.plotting.pages import (
     as_images,
     mosaic,
@@ -113,9 +121,12 @@ from course_utils.plotting.pages import (
 __all__ = [
     "against_prior",
     "area_table",
+    "arrow_counts",
+    "arrow_tables",
     "as_images",
     "ascent_bars",
     "axis_variances",
+    "bands",
     "bars",
     "bent_posteriors",
     "beta_chart",
@@ -159,6 +170,7 @@ __all__ = [
     "one_q_or_many",
     "painted_row",
     "panels",
+    "penalty_curves",
     "plane_and_page",
     "plane_map",
     "plane_walk",
@@ -180,6 +192,8 @@ __all__ = [
     "show_page",
     "show_rows",
     "show_titled",
+    "signal_rows",
+    "signals_and_arrows",
     "signed_images",
     "stacked_bars",
     "steps_in_nats",

@@ -372,5 +372,32 @@ N07B = {
     "gains_of_rows": (lambda: plotting.gains_of_rows(STRONGER), 0),
 }
 
+WINDOW, ARROWS = torch.randn(20, 3), torch.eye(3, dtype=torch.bool)
+COUNTS = [
+    {"patient": patient, "steps": n, "method": method, "seed": 0, "right": 3, "wrong": 1}
+    for patient in ("linear", "curved")
+    for n in (500, 4_000)
+    for method in ("F-test", "network")
+]
+N07D = {
+    "signals_and_arrows": (lambda: plotting.signals_and_arrows(WINDOW, ARROWS, "ABC"), 2),
+    "signal_rows": (lambda: plotting.signal_rows({"real": WINDOW, "drawn": WINDOW}, "ABC"), 2),
+    "bands": (
+        lambda: plotting.bands(range(5), {"real": torch.rand(4, 5, 2)}, "AB", torch.rand(5, 2)),
+        2,
+    ),
+    "penalty_curves": (
+        lambda: plotting.penalty_curves(
+            [1.0, 2.0], torch.rand(2, 3, 3), torch.rand(2, 9), 1.0, ~ARROWS, "ABC"
+        ),
+        2,
+    ),
+    "arrow_tables": (
+        lambda: plotting.arrow_tables({"network": torch.rand(3, 3), "F": ARROWS}, ARROWS, "ABC"),
+        2,
+    ),
+    "arrow_counts": (lambda: plotting.arrow_counts(COUNTS), 4),
+}
+
 # Name of the function: the call, and the number of axes that it returns (0: one alone).
-FIGURES = PAGES | SHARED | N00 | N01 | N02 | N03 | N04 | N05 | N06 | N07 | N07B
+FIGURES = PAGES | SHARED | N00 | N01 | N02 | N03 | N04 | N05 | N06 | N07 | N07B | N07D
