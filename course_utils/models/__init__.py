@@ -14,20 +14,23 @@ from course_utils.models.classifier import (
     fooling_images,
     train_classifier,
 )
+from course_utils.models.labelled import M2, ConditionalVAE, train_m2
 from course_utils.models.layers import mlp
 from course_utils.models.parts import DeepVAE, FlowVAE, MixturePriorVAE, VampPriorVAE
 from course_utils.models.vae import LIKELIHOODS, VAE, ConvVAE, LinearVAE
 
 # The classes that a checkpoint may name; nothing else is ever built from a file.
 STRONGER = (DeepVAE, FlowVAE, MixturePriorVAE, VampPriorVAE)
-MODELS = {c.__name__: c for c in (Autoencoder, VAE, LinearVAE, ConvVAE, *STRONGER)}
+MODELS = {c.__name__: c for c in (Autoencoder, VAE, LinearVAE, ConvVAE, ConditionalVAE, *STRONGER)}
 
 __all__ = [
     "LIKELIHOODS",
+    "M2",
     "MODELS",
     "VAE",
     "Autoencoder",
     "Classifier",
+    "ConditionalVAE",
     "ConvVAE",
     "DeepVAE",
     "FlowVAE",
@@ -38,4 +41,5 @@ __all__ = [
     "fooling_images",
     "mlp",
     "train_classifier",
+    "train_m2",
 ]
