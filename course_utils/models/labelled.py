@@ -5,6 +5,7 @@ y and z broadcast: images (B, D) with labels (C, 1) give one result for each lab
 what a first layer makes of the images is computed once for all labels.
 """
 
+import copy
 import math
 from collections.abc import Callable
 
@@ -200,6 +201,7 @@ def train_m2(
     alpha: float = 1.0,
     draw: Callable[[Tensor], Tensor] = torch.bernoulli,
     after_epoch: Callable[[M2, int], None] | None = None,
+    state: dict | None = None,
 ) -> None:
     """Train M2 on labelled and unlabelled rows. The loop of notebook 08, where it is shown.
 
@@ -213,6 +215,9 @@ def train_m2(
         draw: from rows to inputs (B, D), anew for every batch: binary pixels from grey ones, or
             draws of codes from their means and variances.
         after_epoch: called as `after_epoch(model, epoch)`; the first epoch is 1.
+        state: an empty dict, kept up to date at the end of each epoch. With the model's weights of
+            that moment it is all that another call needs to go on from there, on the CPU bit for
+            bit; without one every call begins at the first epoch.
     Raises:
         ValueError: for numbers of epochs or rows below 1, or rates that are no numbers.
     """
@@ -221,8 +226,14 @@ def train_m2(
     alpha = number("alpha", alpha, "0 or more", lambda v: 0 <= v < math.inf)
     share = len(labelled) / (len(labelled) + len(unlabelled))
     optimizer = torch.optim.Adam(model.parameters(), rate)
-    steps, done = epochs * math.ceil(len(unlabelled) / batch_size), 0
-    for epoch in range(1, epochs + 1):
+    in_an_epoch = math.ceil(len(unlabelled) / batch_size)
+    state = {} if state is None else state
+    finished = state.get("epoch", 0)
+    if finished:
+        optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        torch.set_rng_state(state["random"])
+    steps, done = epochs * in_an_epoch, finished * in_an_epoch
+    for epoch in range(finished + 1, epochs + 1):
         for rows in torch.randperm(len(unlabelled), device=unlabelled.device).split(batch_size):
             optimizer.param_groups[0]["lr"] = rate * min(1, 2 - 2 * done / steps)
             few = torch.randperm(len(labelled), device=labelled.device)[:batch_size]
@@ -232,5 +243,7 @@ def train_m2(
             loss.backward()
             optimizer.step()
             done += 1
+        state["epoch"], state["random"] = epoch, torch.get_rng_state()
+        state["optimizer"] = copy.deepcopy(optimizer.state_dict())
         if after_epoch is not None:
             after_epoch(model, epoch)

@@ -87,6 +87,7 @@ from course_utils.plotting.n07 import (
     rate_distortion,
     units_against_noise,
 )
+from course_utils.plotting.n08 import areas_with_errors, error_rates, label_planes
 from course_utils.plotting.pages import (
     as_images,
     mosaic,
@@ -100,6 +101,7 @@ from course_utils.plotting.pages import (
 __all__ = [
     "against_prior",
     "area_table",
+    "areas_with_errors",
     "as_images",
     "ascent_bars",
     "axis_variances",
@@ -119,6 +121,7 @@ __all__ = [
     "distances_from_peak",
     "draws_and_density",
     "em_panels",
+    "error_rates",
     "estimates_against_truth",
     "four_parts",
     "frozen_noise",
@@ -129,6 +132,7 @@ __all__ = [
     "generative_story",
     "histogram_and_line",
     "jensen_picture",
+    "label_planes",
     "latent_manifold",
     "latent_scatter",
     "lines",

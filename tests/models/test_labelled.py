@@ -1,5 +1,6 @@
 """Conditional VAE and M2: bounds against quadrature, the sum over labels, gradients, training."""
 
+import copy
 import itertools
 import math
 
@@ -328,6 +329,32 @@ def test_training_draws_anew_and_takes_a_small_labelled_set_whole():
 
     train_m2(M2(1, 4, data_dim=6, classes=2), grey[:7], y[:7], grey, 2, 12, draw=draw)
     assert sizes == [7, 12, 7, 12, 7, 6] * 2
+
+
+def test_a_run_that_was_stopped_goes_on_bit_for_bit():
+    grey, y = two_heaps(40)
+
+    def stop(model, epoch):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    ends = []
+    for stopped in (False, True):
+        torch.manual_seed(6)
+        model, state = M2(1, 4, data_dim=6, classes=2), {}
+        how = (grey[:9], y[:9], grey, 5, 16)
+        if stopped:
+            with pytest.raises(KeyboardInterrupt):
+                train_m2(model, *how, after_epoch=stop, state=state)
+            kept = copy.deepcopy((model.state_dict(), state))
+            torch.manual_seed(99)
+            model = M2(1, 4, data_dim=6, classes=2)
+            model.load_state_dict(kept[0])
+            train_m2(model, *how, state=kept[1])
+        else:
+            train_m2(model, *how)
+        ends.append(model.state_dict())
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
 def test_no_learning_rate_changes_nothing():
