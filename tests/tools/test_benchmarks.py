@@ -20,7 +20,7 @@ from course_utils.models import VAE
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "tests" / "benchmarks"
 QUICK = ["race_to_106", "images_per_second", "scaling", "burda_table", "memory", "sweeps"]
-QUICK += ["latent_sizes", "vectors", "four_parts"]
+QUICK += ["latent_sizes", "vectors", "four_parts", "few_labels"]
 
 
 @pytest.fixture
