@@ -197,7 +197,7 @@ def train_m2(
     unlabelled: Tensor,
     epochs: int,
     batch_size: int = 100,
-    learning_rate: float = 3e-3,
+    learning_rate: float = 5e-3,
     alpha: float = 1.0,
     draw: Callable[[Tensor], Tensor] = torch.bernoulli,
     after_epoch: Callable[[M2, int], None] | None = None,

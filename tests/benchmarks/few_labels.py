@@ -3,13 +3,14 @@
     python tests/benchmarks/few_labels.py [--minutes 7.5] [--quick]
 
 Each draw takes as many labelled digits of each class, from all 60,000 training digits; the other
-digits have no labels. M1 is one VAE, 784-600-600-50, trained without labels and shared by all rows.
+digits have no labels. M1 is one VAE, 784-600-600-50, trained without labels, shared by all rows.
 Its classifier is a support vector machine on the mean codes, whose two numbers are chosen for each
 draw by five-fold cross-validation on its labelled digits. M1+M2 is M2 on draws of these codes. M2
 alone works on the pixels.
 
 What M2 needs (the weight of the classifier term, the number of latents) was chosen once for 100
-labels, with a draw of its own: a fifth of these labels judges, and among equals the bound does. The test digits choose nothing; they are read once, by the finished models.
+labels, with a draw of its own: a fifth of these labels judges, and among equals the bound does.
+The test digits choose nothing; they are read once, by the finished models.
 
 The runs go on where they were stopped, epoch by epoch. About eight hours of two CPU cores.
 """
