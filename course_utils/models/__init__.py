@@ -2,7 +2,8 @@
 
 A model is any module with the methods that `objectives` and `training` call: `encode`, `decode`,
 `log_prob_of`, `elbo_terms` and `loss`, and `posterior_draws` and `log_prior` where q or the prior
-is not a normal one. Inputs are rows of D pixels, codes are rows of M latents.
+is not a normal one. Those of `labelled` are told a label, too. Inputs are rows of D pixels, codes
+are rows of M latents.
 What comes out of a network has the dtype of what went in: under autocast it is bfloat16, too
 coarse to sum 784 log probabilities in.
 """

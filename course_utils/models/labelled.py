@@ -54,8 +54,6 @@ class ConditionalVAE(nn.Module):
     Source: Kingma et al. (2014), section 2.1, model M2 with its labels seen; Sohn et al. (2015).
     """
 
-    has_prior = True
-
     def __init__(
         self,
         latent_dim: int = 10,
