@@ -40,9 +40,9 @@ def label_planes(
         if guess is not None:
             regions = guess(points).view(200, 200).T  # rows upwards, columns to the right
             how = {"cmap": colours, "vmin": -0.5, "vmax": 9.5, "alpha": 0.3, "origin": "lower"}
-            ax.imshow(regions, extent=ends, interpolation="nearest", **how)
+            ax.imshow(regions.numpy(), extent=ends, interpolation="nearest", **how)
         if n:
-            ax.scatter(*cloud.T, s=2, color="#555555", alpha=0.35, linewidths=0)
+            ax.scatter(*cloud.T.numpy(), s=2, color="#555555", alpha=0.35, linewidths=0)
         for z, label in zip(few.tolist(), labels.tolist(), strict=True):
             bold = {"fontsize": 11, "fontweight": "bold", "ha": "center", "va": "center"}
             ax.text(*z, str(label), color=DIGIT_COLOURS[label], clip_on=True, **bold)
@@ -70,8 +70,8 @@ def error_rates(
         ax.annotate(f"{100 * rate:.1f}", (100 * (rate + 2 * error), row), fontsize=12, **right)
     ax.set_yticks(range(len(rates)), list(rates))
     ax.invert_yaxis()
-    ax.set(xlabel="test error, percent", xlim=(0, None))
-    ax.margins(x=0.1)
+    most = max(rate + 2 * error for rate, error in rates.values())
+    ax.set(xlabel="test error, percent", xlim=(0, 115 * most))
     ax.grid(axis="y", visible=False)
     return fig, ax
 
