@@ -33,7 +33,7 @@ A_STUDENT_READS = [
 ]
 # Families that notebook 07 or a later one introduces: each is read by itself, on the day.
 LATER_FAMILIES, LINES_OF_A_FAMILY = (
-    ["models/parts.py", "models/priors.py", "models/layered.py"],
+    ["models/parts.py", "models/priors.py", "models/layered.py", "models/labelled.py"],
     330,
 )
 

@@ -16,6 +16,7 @@ from course_utils.exercises import (  # noqa: F401  they fill CHECKS
     n07b,
     n07c,
     n07d,
+    n08,
 )
 from course_utils.exercises.answers import CheckFailed
 from course_utils.exercises.checking import CHECKS, check

@@ -108,6 +108,7 @@ from course_utils.plotting.n07d import (
     signal_rows,
     signals_and_arrows,
 )
+from course_utils.plotting.n08 import areas_with_errors, error_rates, label_planes
 from course_utils.plotting.pages import (
     as_images,
     mosaic,
@@ -121,6 +122,7 @@ from course_utils.plotting.pages import (
 __all__ = [
     "against_prior",
     "area_table",
+    "areas_with_errors",
     "arrow_counts",
     "arrow_tables",
     "as_images",
@@ -145,6 +147,7 @@ __all__ = [
     "distances_from_peak",
     "draws_and_density",
     "em_panels",
+    "error_rates",
     "estimates_against_truth",
     "four_parts",
     "frozen_noise",
@@ -156,6 +159,7 @@ __all__ = [
     "generative_story",
     "histogram_and_line",
     "jensen_picture",
+    "label_planes",
     "latent_manifold",
     "latent_scatter",
     "layer_diagrams",

@@ -351,6 +351,27 @@ N07 = {
         0,
     ),
 }
+N08 = {
+    "label_planes": (
+        lambda: plotting.label_planes(
+            {"two halves": lambda z: (z[:, 0] > 0).long(), "cloud": None},
+            codes(10),
+            torch.arange(10),
+            codes(),
+        ),
+        2,
+    ),
+    "error_rates": (
+        lambda: plotting.error_rates({"a": (0.2, 0.01), "b": (0.1, 0.02)}, ["b"]),
+        0,
+    ),
+    "areas_with_errors": (
+        lambda: plotting.areas_with_errors(
+            {kind: {"one": (0.7, 0.02), "other": (0.4, 0.1)} for kind in ("noise", "attacked")}
+        ),
+        0,
+    ),
+}
 
 N07B = {
     "stretched": (
@@ -400,4 +421,4 @@ N07D = {
 }
 
 # Name of the function: the call, and the number of axes that it returns (0: one alone).
-FIGURES = PAGES | SHARED | N00 | N01 | N02 | N03 | N04 | N05 | N06 | N07 | N07B | N07D
+FIGURES = PAGES | SHARED | N00 | N01 | N02 | N03 | N04 | N05 | N06 | N07 | N07B | N07D | N08

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "tests" / "benchmarks"
 QUICK = ["race_to_106", "images_per_second", "scaling", "burda_table", "memory", "sweeps"]
 QUICK += ["latent_sizes", "vectors", "four_parts", "stronger_parts", "time_series"]
+QUICK += ["few_labels"]
 
 
 @pytest.fixture
@@ -299,6 +300,65 @@ def test_published_figures_say_how_they_were_measured(stronger):
     for one in stronger.PUBLISHED:
         assert one["log_p"] < 0 and one["pixels"] in (stronger.NEW, stronger.FILE)
         assert one["source"] and (one["samples"] is None or one["samples"] > 0)
+
+
+# --- few labels ---
+
+
+@pytest.fixture
+def labelled(record):
+    import few_labels
+
+    torch.manual_seed(0)
+    return few_labels
+
+
+def test_labels_are_drawn_evenly_and_anew_for_each_draw(labelled):
+    labels = torch.randint(0, 10, (5_000,))
+    one, other = (labelled.draw_labelled(labels, 600, draw) for draw in range(2))
+    assert len(set(one.tolist())) == 600 and (labels[one].bincount() == 60).all()
+    assert torch.equal(one, labelled.draw_labelled(labels, 600, 0)) and not torch.equal(one, other)
+
+
+def test_a_fifth_of_each_class_judges_and_does_not_train(labelled):
+    labels = torch.randint(0, 10, (2_000,))
+    train, judge = labelled.split(labelled.draw_labelled(labels, 100, 0), 100)
+    assert (labels[train].bincount() == 8).all() and (labels[judge].bincount() == 2).all()
+    assert not set(train.tolist()) & set(judge.tolist())
+
+
+def test_candidates_are_chosen_by_judging_labels_then_by_the_bound(labelled):
+    tried = {
+        (0.1, 10): {"error": 0.2, "bound": -80.0},
+        (1.0, 10): {"error": 0.1, "bound": -95.0},
+        (1.0, 50): {"error": 0.1, "bound": -90.0},
+    }
+    assert labelled.best_candidate(tried) == (1.0, 50)
+
+
+def test_a_row_is_a_mean_over_draws_beside_the_published_one(labelled):
+    runs = [{"error": e} for e in (0.03, 0.04, 0.05)]
+    row = labelled.summary("M1+M2", 600, runs)
+    assert row["error"] == pytest.approx(4) and row["published"] == 2.59
+    assert row["standard_error"] == pytest.approx(1 / 3**0.5)
+    assert labelled.summary("M2", 100, runs[:1])["standard_error"] is None
+
+
+@pytest.mark.slow
+def test_m2_trains_on_where_it_stopped(labelled, record, tmp_path):
+    """Bit for bit, and one epoch at least in every run, however short."""
+    rows, y = torch.rand(60, 9), torch.arange(60) % 10
+    few, ends = torch.arange(20), []
+    plan = {"M2": {"hidden_dim": 4, "batch_size": 20, "rate": 1e-2}}
+    for minutes, runs in ((1.0, 1), (0.0, 3)):
+        path = tmp_path / f"{minutes}.pt"
+        for run in range(runs):
+            pieces = record.Pieces("few_labels", minutes, given(minutes))
+            how = ((1.0, 2), 3, 0, plan, path, pieces)
+            found = labelled.trained_m2("M2", rows, few, y[few], *how)
+            assert (found is not None) == (run == runs - 1)
+        ends.append(weights_of(found[0]))
+    assert_same(*ends)
 
 
 def test_flops_of_an_image_are_those_that_torch_counts(record):
