@@ -106,11 +106,17 @@ def penalty_curves(
     left.legend(fontsize=11)
     best = elbo[elbo.mean(1).argmax()]
     lost = elbo - best  # window by window
-    error = 2 * lost.std(1) / lost.shape[1] ** 0.5
-    right.errorbar(
-        places, lost.mean(1).numpy(), error.numpy(), fmt="o-", color=PALETTE[0], capsize=4
-    )
-    right.axhline(0, color="black", linestyle=":", linewidth=1.4)
+    mean, error = lost.mean(1).numpy(), (2 * lost.std(1) / lost.shape[1] ** 0.5).numpy()
+    limit = -best.std().item() / len(best) ** 0.5  # the rule's: one standard error of the best
+    top = right.inset_axes((0.16, 0.12, 0.46, 0.5))
+    near = [k for k, value in enumerate(mean) if value > 6 * limit] or [0]
+    for ax, shown in ((right, places), (top, near)):
+        how = {"fmt": "o-", "color": PALETTE[0], "capsize": 4}
+        ax.errorbar(shown, mean[shown], error[shown], **how)
+        ax.axhline(0, color="black", linestyle=":", linewidth=1.4)
+        ax.axhline(limit, color="black", linestyle="-.", linewidth=1.2)
+    top.set_xticks(near, [f"{penalties[k]:g}" for k in near], fontsize=11)
+    top.tick_params(axis="y", labelsize=11)
     right.set(xlabel="penalty λ", ylabel="nats per window", title="held-out ELBO minus the best")
     for ax in axes:
         ax.set_xticks(places, [f"{penalty:g}" for penalty in penalties])

@@ -30,7 +30,7 @@ def label_planes(
         guesses: title to a classifier of points, whose regions are coloured; None draws the
             cloud without regions.
         few: (L, 2), codes with labels (L,), each written as its digit.
-        cloud: (N, 2), codes without labels: grey dots, in every panel but the first.
+        cloud: (N, 2), codes without labels: grey dots, faint in the first panel.
     """
     fig, axes = panels(len(guesses), width=4.7 * len(guesses), height=4.9)
     ticks = torch.linspace(-limit, limit, 200)
@@ -41,8 +41,8 @@ def label_planes(
             regions = guess(points).view(200, 200).T  # rows upwards, columns to the right
             how = {"cmap": colours, "vmin": -0.5, "vmax": 9.5, "alpha": 0.3, "origin": "lower"}
             ax.imshow(regions.numpy(), extent=ends, interpolation="nearest", **how)
-        if n:
-            ax.scatter(*cloud.T.numpy(), s=2, color="#555555", alpha=0.35, linewidths=0)
+        faint = 0.35 if n else 0.12
+        ax.scatter(*cloud.T.numpy(), s=2, color="#555555", alpha=faint, linewidths=0)
         for z, label in zip(few.tolist(), labels.tolist(), strict=True):
             bold = {"fontsize": 11, "fontweight": "bold", "ha": "center", "va": "center"}
             ax.text(*z, str(label), color=DIGIT_COLOURS[label], clip_on=True, **bold)
