@@ -34,6 +34,9 @@ TARGETS = {
     "notebooks",
     "checkpoints",
     "student",
+    "links",
+    "links-off",
+    "site",
     "test-digits",
     "test-grading",
     "test-publish",
@@ -104,8 +107,9 @@ def test_the_names_asked_for_are_there():
     assert asked <= set(RUNTIME) | extras_of(["dev"])
 
 
-def test_dev_brings_every_other_extra():
-    assert extras_of(["dev"]) == extras_of(EXTRAS)
+def test_dev_brings_every_other_extra_but_what_builds_the_site():
+    assert extras_of(["dev"]) == extras_of(set(EXTRAS) - {"site"})
+    assert not extras_of(["dev"]) & extras_of(["site"])  # `make site` installs that itself
 
 
 def test_floors_suit_colab():

@@ -12,6 +12,8 @@ import notebook_rules as rules
 import pytest
 from helpers.shown import NOTEBOOKS
 
+from tools.links import Address, stamped_notebook
+
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 # Notebooks without a number, and the rules that are not meant for them: no exercises, no summary.
 SPARED = {"start_here": [rules.closing_sections, rules.length_of_code]}
@@ -50,6 +52,19 @@ def test_there_are_notebooks():
 def test_notebook(path, rule):
     complaints = rule(read(path))
     assert not complaints, f"{rule.__doc__}\n{rules.report(path.name, complaints)}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_the_rules_hold_with_the_links_of_a_published_course_too(path, tmp_path):
+    address = Address("a-long-owner/a-long-name", "main", "https://hub.example.org")
+    stamped = tmp_path / path.name
+    text = stamped_notebook(path.read_text(encoding="utf-8"), address, f"notebooks/{path.name}")
+    stamped.write_text(text, encoding="utf-8")
+    for rule in set(rules.RULES) - set(SPARED.get(path.stem, [])):
+        complaints = rule(read(stamped))
+        assert not complaints, rules.report(path.name, complaints)
+    assert not rules.too_large(stamped.stat().st_size)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
