@@ -186,6 +186,17 @@ def test_workflow_runs_what_make_test_leaves_out():
     assert left_out == {"colab", "publish"}  # what the weekly job runs
 
 
+def test_workflow_publishes_the_site_that_make_builds():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/site.yml").read_text(encoding="utf-8"))
+    steps = workflow["jobs"]["build"]["steps"]
+    assert any(step.get("run", "").startswith("make site") for step in steps)
+    assert steps[-1]["uses"].startswith("actions/upload-pages-artifact")
+    assert steps[-1]["with"]["path"] == "site"
+    assert workflow["jobs"]["deploy"]["needs"] == "build"
+    assert workflow["jobs"]["deploy"]["permissions"] == {"pages": "write", "id-token": "write"}
+    assert workflow["permissions"] == {"contents": "read"}
+
+
 # --- commands ------------------------------------------------------------------------------------
 
 

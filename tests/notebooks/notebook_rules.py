@@ -10,8 +10,6 @@ import statistics
 
 import nbformat
 
-from tools.links import BLOCK
-
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE_INFO = {"name": "python"}
 CLOSING = ["Summary", "Exercises", "References"]
@@ -49,9 +47,8 @@ def code_lines(cell):
 
 
 def prose(cell):
-    """The source of a markdown cell without code, in a fence or a sentence, and `make links`."""
-    text = BLOCK.sub("", cell["source"])
-    text = re.sub(r"^(```|~~~).*?^\1[^\n]*$", "", text, flags=re.DOTALL | re.MULTILINE)
+    """The source of a markdown cell without code, be it fenced or within a sentence."""
+    text = re.sub(r"^(```|~~~).*?^\1[^\n]*$", "", cell["source"], flags=re.DOTALL | re.MULTILINE)
     return re.sub(r"`[^`\n]*`", "code", text)
 
 

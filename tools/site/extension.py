@@ -1,9 +1,10 @@
 """What the site adds to Sphinx: anchors as in Jupyter, and sections that may be skipped."""
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from docutils import nodes
+if TYPE_CHECKING:
+    from docutils import nodes
 
 DEEPER = re.compile(r"◇ |Exercises, deeper$|Symbols, units, ")
 
@@ -13,8 +14,10 @@ def slug(title: str) -> str:
     return title.strip().replace(" ", "-")
 
 
-def mark_deeper(app: Any, doctree: nodes.document) -> None:
+def mark_deeper(app: Any, doctree: "nodes.document") -> None:
     """Give sections that may be skipped the class `deeper`."""
+    from docutils import nodes  # which comes with Sphinx
+
     for section in doctree.findall(nodes.section):
         title = section.next_node(nodes.title)
         if title is not None and DEEPER.match(title.astext()):

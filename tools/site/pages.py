@@ -45,12 +45,14 @@ def as_text(output: NotebookNode) -> str:
 
 
 def fold(cell: NotebookNode) -> None:
-    """Fold a code cell that JupyterLab folds as well, under a line that says what is in it."""
+    """Fold checks, solutions and what JupyterLab folds, under a line that says what is there."""
     check = "check" in tags(cell)
-    if not (check or "hide-input" in tags(cell) or cell.metadata.get("jupyter", {})):
+    solution = "### BEGIN SOLUTION" in cell.source
+    if not (check or solution or "hide-input" in tags(cell) or cell.metadata.get("jupyter")):
         return
     said = [prompt for call, prompt in FOLDED if re.search(f"^{call}", cell.source, re.MULTILINE)]
-    prompt = "A check of what was said" if check else (said or ["The code of this cell"])[0]
+    said += ["A solution: try it yourself first"] * solution + ["The code of this cell"]
+    prompt = "A check of what was said" if check else said[0]
     cell.metadata["tags"] = [*(tag for tag in tags(cell) if tag != "hide-input"), "hide-input"]
     cell.metadata["mystnb"] = {"code_prompt_show": prompt, "code_prompt_hide": prompt}
 
@@ -137,6 +139,8 @@ def page(
     """
     nb, explorers, cells, deeper = copy.deepcopy(nb), [], [], False
     for cell in nb.cells:
+        if "instructor" in tags(cell):
+            continue
         if cell.cell_type == "markdown":
             cell.source = relinked(cell.source, on_site, address)
             if not deeper and DEEPER.search(cell.source):
