@@ -6,6 +6,10 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 N ?=
 B ?=
+REPO ?=
+BRANCH ?= main
+HUB ?=
+SITE ?=
 ARGS ?=
 
 ifeq ($(OS),Windows_NT)
@@ -36,7 +40,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 export TORCH_INDEX
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-fast test-digits test-grading test-publish coverage faults notebooks student checkpoints wheel bench lint format clean distclean
+.PHONY: help lab test test-fast test-digits test-grading test-publish coverage faults notebooks student links links-off site checkpoints wheel bench lint format clean distclean
 
 help: ## list these commands
 	@echo "usage: make COMMAND [VARIABLE=value ...]"
@@ -50,6 +54,9 @@ help: ## list these commands
 	@echo "               page: a third of the disk space, no CUDA (read when .venv is made)"
 	@echo "  N            notebooks: only this one, as in N=05 or N=start_here; faults: how many"
 	@echo "  B            bench: the experiment to run, as in B=NAME"
+	@echo "  REPO         links: where the course is published, owner/name on GitHub; none: no links"
+	@echo "  BRANCH       links: the branch that readers get (now: $(BRANCH))"
+	@echo "  HUB, SITE    links: addresses of a JupyterHub with nbgitpuller, of the published site"
 	@echo "  WORKERS      how many tests run at once (now: $(WORKERS))"
 	@echo "  ARGS         passed on to the program behind lab, the tests, faults, notebooks or bench"
 
@@ -75,7 +82,7 @@ test-digits: $(READY) ## what depends on the digits, once more with drawn ones
 test-grading: $(READY) ## let the real nbgrader release, grade and send back homework
 	$(PY) -m pytest tests -m grading $(ARGS)
 
-test-publish: $(READY) ## before publishing: Colab's old versions, a compiler, trials of experiments
+test-publish: $(READY) ## before publishing: Colab's old versions, a compiler, the site, trials of bench
 	$(PYTEST) tests -m "colab or publish" $(ARGS)
 
 coverage: $(READY) ## which lines of the package no unit test reaches; takes half as long again
@@ -95,6 +102,15 @@ notebooks: $(READY) ## execute every notebook in order on the CPU and store the 
 student: $(READY) ## write the student editions of all notebooks to notebooks/student/
 	$(PY) -m tools.student_editions tag
 	$(PY) -m tools.student_editions student
+
+links: $(READY) ## stamp REPO=owner/name (BRANCH, HUB, SITE) into README and notebooks
+	$(PY) -m tools.links --repo "$(REPO)" --branch "$(BRANCH)" --hub "$(HUB)" --site "$(SITE)"
+
+links-off: $(READY) ## take the links out again
+	$(PY) -m tools.links --off
+
+site: $(READY) ## build the course as a site, without a network to read it: site/index.html
+	$(PY) -m tools.site
 
 checkpoints: $(READY) ## train the models that travel with the package, on real MNIST
 	$(PY) tests/benchmarks/make_checkpoints.py
@@ -120,7 +136,7 @@ format: $(READY) ## let ruff mend what it can, and lay out the code
 	$(PY) -m ruff format .
 
 clean: ## remove build products, reports and caches
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .coverage htmlcov
+	rm -rf build dist site *.egg-info .pytest_cache .ruff_cache .coverage htmlcov
 	find course_utils tests notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) \
 	    -prune -exec rm -rf {} +
 

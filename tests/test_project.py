@@ -34,6 +34,9 @@ TARGETS = {
     "notebooks",
     "checkpoints",
     "student",
+    "links",
+    "links-off",
+    "site",
     "test-digits",
     "test-grading",
     "test-publish",
@@ -86,7 +89,7 @@ def project_files():
     if listed.returncode == 0:
         names = [name for name in listed.stdout.split("\0") if name]
     else:  # an unpacked archive: no git, and nothing made yet except what is ignored
-        ignored = (".venv", "data/cache", ".git", "build", "dist")
+        ignored = (".venv", "data/cache", ".git", "build", "dist", "site/")
         paths = (path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*"))
         names = [name for name in paths if not name.startswith(ignored)]
     texts = {}
@@ -104,8 +107,9 @@ def test_the_names_asked_for_are_there():
     assert asked <= set(RUNTIME) | extras_of(["dev"])
 
 
-def test_dev_brings_every_other_extra():
-    assert extras_of(["dev"]) == extras_of(EXTRAS)
+def test_dev_brings_every_other_extra_but_what_builds_the_site():
+    assert extras_of(["dev"]) == extras_of(set(EXTRAS) - {"site"})
+    assert not extras_of(["dev"]) & extras_of(["site"])  # `make site` installs that itself
 
 
 def test_floors_suit_colab():
@@ -180,6 +184,17 @@ def test_workflow_runs_what_make_test_leaves_out():
     assert "schedule" in jobs["weekly"]["if"]
     left_out = marks_left_out("\n".join(commands["plain"]))
     assert left_out == {"colab", "publish"}  # what the weekly job runs
+
+
+def test_workflow_publishes_the_site_that_make_builds():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/site.yml").read_text(encoding="utf-8"))
+    steps = workflow["jobs"]["build"]["steps"]
+    assert any(step.get("run", "").startswith("make site") for step in steps)
+    assert steps[-1]["uses"].startswith("actions/upload-pages-artifact")
+    assert steps[-1]["with"]["path"] == "site"
+    assert workflow["jobs"]["deploy"]["needs"] == "build"
+    assert workflow["jobs"]["deploy"]["permissions"] == {"pages": "write", "id-token": "write"}
+    assert workflow["permissions"] == {"contents": "read"}
 
 
 # --- commands ------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from tools.exercise_cells import (
     solution_regions,
     stub,
 )
+from tools.links import for_student_folder
 from tools.notebook_files import NOTEBOOKS, NotNotebook, content, read_notebook
 
 STUDENT = "student"  # the folder beside the notebooks
@@ -166,8 +167,8 @@ def student_edition(nb: NotebookNode, name: str, editions: set[str]) -> Notebook
     Returns:
         The same cells with the same ids, but: solutions are stubs; cells tagged `instructor` or
         `solution` are left out, and so is every output except the figures of cells tagged
-        `expected-result`; relative links start one folder further down; check cells are locked
-        and carry nbgrader's checksums.
+        `expected-result`; relative links start one folder further down, and stamped ones open the
+        edition; check cells are locked and carry nbgrader's checksums.
     Raises:
         ReleaseError: see `exercises_of`; or nbgrader's metadata are missing, or a line of a
             solution is left where students read it.
@@ -187,6 +188,7 @@ def student_edition(nb: NotebookNode, name: str, editions: set[str]) -> Notebook
         cell.source = sources.get(cell.id, cell.source)
         if cell.cell_type == "markdown":
             cell.source = relink(cell.source, lambda to: from_student_folder(to, editions))
+            cell.source = for_student_folder(cell.source)
         elif cell.cell_type == "code":
             shown = figures(cell.outputs) if EXPECTED in cell.metadata.get("tags", []) else []
             clear.preprocess_cell(cell, resources, i)
