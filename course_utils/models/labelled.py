@@ -178,7 +178,7 @@ class M2(ConditionalVAE):
         Args:
             x, y: (B, D) and (B,), with labels. unseen: (B', D), without.
             share: N_l / N, the share of images with a label. alpha: weight of the classifier
-                term; the paper's alpha is N times this one, and it takes 0.1.
+                term; the paper's alpha is N times this one, 0.1 N, so 0.1 here.
         Source: Kingma et al. (2014), eq. 8 and 9, divided by N.
         """
         log_q = self.log_q_label(x).gather(-1, y[:, None])[:, 0]
