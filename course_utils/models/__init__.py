@@ -7,7 +7,13 @@ What comes out of a network has the dtype of what went in: under autocast it is 
 coarse to sum 784 log probabilities in.
 """
 
+from course_utils.models.annealing import (
+    annealed_log_partition,
+    annealed_log_prob,
+    temperatures,
+)
 from course_utils.models.autoencoder import Autoencoder
+from course_utils.models.boltzmann import DBM, RBM, all_states, train_rbm
 from course_utils.models.classifier import (
     Classifier,
     adversarial,
@@ -26,8 +32,10 @@ LAYERED = (ConvDecoderVAE, TwoLayerVAE, LadderVAE)
 MODELS = {c.__name__: c for c in (Autoencoder, VAE, LinearVAE, ConvVAE, *STRONGER, *LAYERED)}
 
 __all__ = [
+    "DBM",
     "LIKELIHOODS",
     "MODELS",
+    "RBM",
     "VAE",
     "Autoencoder",
     "Classifier",
@@ -42,7 +50,12 @@ __all__ = [
     "TwoLayerVAE",
     "VampPriorVAE",
     "adversarial",
+    "all_states",
+    "annealed_log_partition",
+    "annealed_log_prob",
     "fooling_images",
     "mlp",
+    "temperatures",
     "train_classifier",
+    "train_rbm",
 ]
