@@ -13,6 +13,7 @@ from course_utils.exercises import (  # noqa: F401  they fill CHECKS
     n05,
     n06,
     n07,
+    n09,
 )
 from course_utils.exercises.answers import CheckFailed
 from course_utils.exercises.checking import CHECKS, check

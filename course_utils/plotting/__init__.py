@@ -87,6 +87,12 @@ from course_utils.plotting.n07 import (
     rate_distortion,
     units_against_noise,
 )
+from course_utils.plotting.n09 import (
+    bound_steps,
+    layers_of_units,
+    timeline,
+    weight_images,
+)
 from course_utils.plotting.pages import (
     as_images,
     mosaic,
@@ -106,6 +112,7 @@ __all__ = [
     "bars",
     "beta_chart",
     "bound_and_gap",
+    "bound_steps",
     "chord_and_arc",
     "code_clouds",
     "compare_latents",
@@ -131,6 +138,7 @@ __all__ = [
     "jensen_picture",
     "latent_manifold",
     "latent_scatter",
+    "layers_of_units",
     "lines",
     "log_likelihood_traces",
     "map_and_digit",
@@ -164,6 +172,7 @@ __all__ = [
     "steps_in_nats",
     "targets_and_fits",
     "theory_and_measured",
+    "timeline",
     "times_to_sum",
     "training_bands",
     "traversal_table",
@@ -171,4 +180,5 @@ __all__ = [
     "unit_bars",
     "unit_factor_tables",
     "units_against_noise",
+    "weight_images",
 ]
