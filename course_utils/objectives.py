@@ -6,7 +6,8 @@ All are built on the importance weight of a draw z from q(z|x):
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -96,6 +97,58 @@ def iwae_bound(model: VAE, x: Tensor, num_samples: int) -> Tensor:
     Source: Burda, Grosse and Salakhutdinov (2016), eq. 8.
     """
     return torch.logsumexp(log_weights(model, x, num_samples), dim=0) - math.log(num_samples)
+
+
+def resampled_bound(model: VAE, x: Tensor, num_samples: int) -> Tensor:
+    r"""As `iwae_bound`, with a gradient through one of the K draws: for training with a large K.
+
+    With normalised weights $\tilde w_k$ the gradient of the bound is an average over the draws,
+    for the decoder and the prior (θ), and by DReG for the encoder (φ), whose way into log q
+    itself is left out:
+
+    $$\nabla_\theta = \sum_k \tilde w_k\, \nabla_\theta \log p(x, z_k), \qquad
+      \nabla_\varphi = \sum_k \tilde w_k^2\,
+      \frac{\partial \log w_k}{\partial z_k} \frac{\partial z_k}{\partial \varphi}$$
+
+    So draw k with probability $\tilde w_k$, and take its term alone, for φ times $\tilde w_k$: the
+    average stays the same. All K draws are decoded once, without a gradient; a prior that shares
+    weights with the encoder (VampPrior) would need both ways, and is not for this.
+
+    Args:
+        x: (B, D). num_samples: K.
+    Returns:
+        (B,), nats: the value of `iwae_bound`, and that gradient.
+    Raises:
+        ValueError: if x is not (B, D) or K < 1.
+    Source: Tucker et al. (2019), eq. 8, for the encoder; Burda et al. (2016), section 3, resample.
+    """
+    num_samples = _check_batch(model, x, num_samples)
+    z, log_q = model.posterior_draws(x, num_samples)
+    with torch.no_grad():
+        log_w = model.log_prob_of(x, model.decode(z)) + model.log_prior(z) - log_q
+        share = torch.softmax(log_w, dim=0)  # (K, B)
+        k = torch.multinomial(share.T, 1)[None, :, 0]  # (1, B)
+        share = share.gather(0, k)[0, :, None]  # (B, 1)
+    z = z.gather(0, k[..., None].expand(-1, -1, z.shape[-1]))[0]  # (B, M), of the draw kept
+    if z.requires_grad:
+        z.register_hook(lambda gradient: gradient * share)
+    log_joint = model.log_prob_of(x, model.decode(z)) + model.log_prior(z)
+    with _frozen(model):  # no gradient but the one that comes through z
+        kept = log_joint - model.log_posterior(z, x)
+    return torch.logsumexp(log_w, dim=0) - math.log(num_samples) + kept - kept.detach()
+
+
+@contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """Within a block the model's weights get no gradient."""
+    weights = [p for p in model.parameters() if p.requires_grad]
+    for p in weights:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in weights:
+            p.requires_grad_(True)
 
 
 @torch.no_grad()

@@ -17,11 +17,12 @@ from scipy import stats
 from torch.distributions import Normal
 
 from course_utils import objectives
-from course_utils.models import VAE, Autoencoder, ConvVAE, LinearVAE
+from course_utils.models import VAE, Autoencoder, ConvVAE, LinearVAE, TwoLayerVAE
 from course_utils.objectives import (
     iwae_bound,
     log_likelihood,
     log_weights,
+    resampled_bound,
 )
 
 both_estimators = pytest.mark.parametrize("estimator", [iwae_bound, log_likelihood])
@@ -307,3 +308,37 @@ def test_one_draw_can_not_come_from_both():
     with pytest.raises(ValueError, match="num_samples: expected 2 or more with a prior_share, "):
         log_weights(tiny_vae(), all_images(), 1, prior_share=0.1)
     assert log_weights(tiny_vae(), all_images(), 1).shape == (1, 32)
+
+
+# --- the gradient through one draw ---------------------------------------------------------------
+
+
+def gradients(estimator, model: VAE, x: torch.Tensor, repeats: int = 60) -> torch.Tensor:
+    """Gradients of the mean over the rows of x, (repeats, number of weights)."""
+    weights = list(model.parameters())
+    found = (torch.autograd.grad(estimator(model, x, 8).mean(), weights) for _ in range(repeats))
+    return torch.stack([torch.cat([g.flatten() for g in gradient]) for gradient in found])
+
+
+@pytest.mark.parametrize("kind", [VAE, TwoLayerVAE])
+def test_the_gradient_through_one_draw_is_that_of_the_bound_on_average(kind):
+    """z-scores against the gradient through all draws, by autograd of the bound itself."""
+    sizes = (2, 6) if kind is VAE else (2, 2, 6)
+    model = kind(*sizes, data_dim=5).double()
+    for parameter in model.parameters():
+        parameter.data.normal_(0, 0.7)
+    x = all_images()[[11]].expand(300, 5)  # one image, many times
+    whole, kept = (gradients(f, model, x) for f in (iwae_bound, resampled_bound))
+    error = ((whole.var(0) + kept.var(0)) / len(whole)).sqrt()
+    scores = ((whole.mean(0) - kept.mean(0)) / error)[error > 0]
+    assert len(scores) > 60 and scores.abs().max() < 4.5
+    assert scores.square().mean() < 1.6  # all of them together
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_the_value_with_a_gradient_through_one_draw_is_the_bound():
+    x = all_images()[[3]].expand(20_000, 5)
+    model = tiny_vae()
+    values = [f(model, x, 5) for f in (iwae_bound, resampled_bound)]
+    error = math.sqrt(sum(v.var().item() for v in values) / len(x))
+    assert abs(values[0].mean() - values[1].mean()) < 4.5 * error

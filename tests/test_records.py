@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from course_utils.data import load_result
+from course_utils.files import CHECKOUT
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 NUMBER = re.compile(r"(?<![\w.])[−+]?\d+(?:,\d{3})*(?:\.\d+)?(?!\w)")
@@ -308,3 +309,22 @@ def test_the_record_of_the_four_parts_adds_up():
             assert max(gains) - min(gains) <= 0.305
     chosen = [(c["part"], c["name"]) for c in record["choices"]["rows"] if c["chosen"]]
     assert chosen == [(part, row["name"]) for part, row in rows.items()]
+
+
+@pytest.mark.skipif(
+    not (CHECKOUT / "data" / "results" / "stronger_parts.json").exists(), reason="not measured yet"
+)
+def test_the_record_of_the_stronger_parts_adds_up():
+    """Gains are differences from the baseline of the same seed; what was chosen has a row."""
+    record = load_result("stronger_parts")
+    rows = {row["row"]: row for row in record["rows"]}
+    assert next(iter(rows)) == "baseline" and record["digits"] == 10_000
+    for row in rows.values():
+        assert [run["seed"] for run in row["runs"]] == record["seeds"]
+        for run, beside in zip(row["runs"], rows["baseline"]["runs"], strict=True):
+            assert run["elbo"] < run["log_p"]
+            for name in ("elbo", "log_p"):
+                assert run[f"gain_{name}"] == pytest.approx(run[name] - beside[name], abs=1e-6)
+                assert run[f"gain_{name}_se"] < run[f"{name}_se"]  # pairs differ by less
+    chosen = [(c["row"], c["name"]) for c in record["choices"]["rows"] if c["chosen"]]
+    assert all(rows[row]["name"] == name for row, name in chosen)

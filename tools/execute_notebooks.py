@@ -197,8 +197,8 @@ def main() -> int:
 
     paths = in_reading_order(arguments.folder)
     if arguments.numbers:
-        wanted = tuple(number.zfill(2) for number in arguments.numbers)
-        paths = [path for path in paths if path.name.startswith(wanted)]
+        wanted = {number.zfill(2) for number in arguments.numbers}
+        paths = [p for p in paths if {p.stem, p.stem.split("_")[0]} & wanted]  # 07 is not 07b
     if not paths:
         print("No such notebook.", file=sys.stderr)
         return 2

@@ -206,7 +206,7 @@ def read_all(folder: Path) -> dict[str, NotebookNode]:
     Raises:
         ReleaseError: there are none, or not all of them can be read.
     """
-    paths = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    paths = sorted(folder.glob("[0-9][0-9]*.ipynb"))  # and companion pages, as 07b_
     if not paths:
         raise ReleaseError(f"no notebooks in {folder}")
     notebooks, complaints = {}, []

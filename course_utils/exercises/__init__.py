@@ -13,6 +13,10 @@ from course_utils.exercises import (  # noqa: F401  they fill CHECKS
     n05,
     n06,
     n07,
+    n07b,
+    n07c,
+    n07d,
+    n08,
     n09,
 )
 from course_utils.exercises.answers import CheckFailed

@@ -64,7 +64,7 @@ class Exercise:
     Calling it with an answer returns "Well done: ..." or raises `CheckFailed`.
 
     Attributes:
-        notebook: the number of the notebook that it stands in.
+        notebook: the number of the notebook that it stands in, as "07" or "07b".
         verified: ends the sentence "Well done: ...".
         tries: draws the inputs from torch's stream, a list of tuples. Answers get copies of their
             own, in which floats of tensors and networks are of type `dtype` (torch's default).
@@ -76,7 +76,7 @@ class Exercise:
         close: (answer, right) -> whether two float64 tensors of one shape count as equal.
     """
 
-    notebook: int
+    notebook: str
     verified: str
     tries: Callable[[], list[tuple]]
     rule: Callable[..., tuple[Any, dict[str, Any]]]
@@ -283,11 +283,11 @@ def check(name: str, answer: Any) -> None:
     FAILED.pop(name, None)
 
 
-def exercise(notebook: int, verified: str, tries: Callable, **options: Any) -> Callable:
+def exercise(notebook: int | str, verified: str, tries: Callable, **options: Any) -> Callable:
     """Declare the exercise that has the name of the decorated function, its rule."""
 
     def declare(rule: Callable) -> Callable:
-        CHECKS[rule.__name__] = Exercise(notebook, verified, tries, rule, **options)
+        CHECKS[rule.__name__] = Exercise(str(notebook).zfill(2), verified, tries, rule, **options)
         return rule
 
     return declare

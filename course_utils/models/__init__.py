@@ -2,7 +2,8 @@
 
 A model is any module with the methods that `objectives` and `training` call: `encode`, `decode`,
 `log_prob_of`, `elbo_terms` and `loss`, and `posterior_draws` and `log_prior` where q or the prior
-is not a normal one. Inputs are rows of D pixels, codes are rows of M latents.
+is not a normal one. Those of `labelled` are told a label, too. Inputs are rows of D pixels, codes
+are rows of M latents.
 What comes out of a network has the dtype of what went in: under autocast it is bfloat16, too
 coarse to sum 784 log probabilities in.
 """
@@ -20,6 +21,7 @@ from course_utils.models.classifier import (
     fooling_images,
     train_classifier,
 )
+from course_utils.models.labelled import M2, ConditionalVAE, train_m2
 from course_utils.models.layered import ConvDecoderVAE, LadderVAE, TwoLayerVAE
 from course_utils.models.layers import mlp
 from course_utils.models.parts import DeepVAE, FlowVAE, MixturePriorVAE, VampPriorVAE
@@ -29,16 +31,21 @@ from course_utils.models.vae import LIKELIHOODS, VAE, ConvVAE, LinearVAE
 # The classes that a checkpoint may name; nothing else is ever built from a file.
 STRONGER = (DeepVAE, FlowVAE, MixturePriorVAE, VampPriorVAE, FlowPriorVAE)
 LAYERED = (ConvDecoderVAE, TwoLayerVAE, LadderVAE)
-MODELS = {c.__name__: c for c in (Autoencoder, VAE, LinearVAE, ConvVAE, *STRONGER, *LAYERED)}
+LABELLED = (ConditionalVAE,)
+MODELS = {
+    c.__name__: c for c in (Autoencoder, VAE, LinearVAE, ConvVAE, *STRONGER, *LAYERED, *LABELLED)
+}
 
 __all__ = [
     "DBM",
     "LIKELIHOODS",
+    "M2",
     "MODELS",
     "RBM",
     "VAE",
     "Autoencoder",
     "Classifier",
+    "ConditionalVAE",
     "ConvDecoderVAE",
     "ConvVAE",
     "DeepVAE",
@@ -57,5 +64,6 @@ __all__ = [
     "mlp",
     "temperatures",
     "train_classifier",
+    "train_m2",
     "train_rbm",
 ]

@@ -1,17 +1,16 @@
 """VAEs with more structure: a decoder of convolutions, and two layers of latents.
 
-Introduced in notebook 07b. `ConvDecoderVAE` changes the decoder alone. `TwoLayerVAE` and
+Introduced in notebook 07c. `ConvDecoderVAE` changes the decoder alone. `TwoLayerVAE` and
 `LadderVAE` put a second code z_2 above z_1; they differ in how they look for the two codes.
 """
 
-import itertools
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from course_utils.arguments import counts
+from course_utils.arguments import count, counts
 from course_utils.distributions import (
     kl_between_normals,
     kl_to_standard_normal,
@@ -41,7 +40,7 @@ class ConvDecoderVAE(VAE):
 
     The code becomes `channels` small pictures of 7 x 7; two transposed convolutions enlarge them
     to half as many of 14 x 14 and to the image. The encoder is that of `VAE`.
-    Introduced in notebook 07b. Source: Radford et al. (2016), made much smaller.
+    Introduced in notebook 07c. Source: Radford et al. (2016), made much smaller.
 
     Args:
         latent_dim, hidden_dim, likelihood: as in `VAE`, with its errors; `hidden_dim` is the
@@ -88,7 +87,7 @@ def combined(first: Normals, second: Normals) -> Normals:
         first, second: mean and log variance of each, (..., M).
     Returns:
         Mean and log variance, (..., M).
-    Source: Sønderby et al. (2016), eq. 17 and 18.
+    Source: Sønderby et al. (2016), section 2.
     """
     (mu_a, log_var_a), (mu_b, log_var_b) = first, second
     weight = torch.sigmoid(log_var_b - log_var_a)  # of the first: its share of the precision
@@ -103,13 +102,14 @@ class TwoLayerVAE(VAE):
       q(z_1, z_2 \mid x) = q(z_1 \mid x)\, q(z_2 \mid z_1)$$
 
     All are normal distributions with independent units, besides p(x|z_1). A code z is z_1 and z_2
-    in one row, of M_1 + M_2 numbers. Introduced in notebook 07b.
+    in one row, of M_1 + M_2 numbers. Introduced in notebook 07c.
     Source: Rezende et al. (2014); Burda et al. (2016), who train it so.
 
     Args:
         lower_dim, upper_dim: M_1 and M_2.
         hidden_dim: units of the hidden layer of each network.
         likelihood, data_dim: as in `VAE`, with its errors.
+        warm_up: training steps in which the KL's weight in `loss` rises from 0 to 1; 0 for none.
     """
 
     has_prior = False  # none that the explorers could draw: they know N(0, I)
@@ -121,11 +121,14 @@ class TwoLayerVAE(VAE):
         hidden_dim: int = 300,
         likelihood: str = "bernoulli",
         data_dim: int = 784,
+        warm_up: int = 0,
     ):
         sizes = counts(lower_dim=lower_dim, upper_dim=upper_dim, hidden_dim=hidden_dim)
         sizes |= counts(data_dim=data_dim)
         lower, upper, hidden_dim, data_dim = sizes.values()
         self._begin(lower + upper, data_dim, likelihood, {**sizes, "likelihood": likelihood})
+        self.options["warm_up"] = count("warm_up", warm_up, least=0)
+        self.register_buffer("kl_weight", torch.tensor(0.0 if warm_up else 1.0))
         self.sizes = [lower, upper]
         self._begin_encoder(lower, upper, hidden_dim)
         self.prior = mlp(upper, hidden_dim, 2 * lower)  # p(z_1|z_2)
@@ -218,6 +221,14 @@ class TwoLayerVAE(VAE):
         log_lik, kl = self._terms(x)
         return log_lik, kl.sum(-1)
 
+    def loss(self, x: Tensor) -> Tensor:
+        """Minus the ELBO, (B,), nats; in the `warm_up` steps of a training with less of the KL."""
+        if not (self.options["warm_up"] and torch.is_grad_enabled()):
+            return -self.elbo(x)  # a score
+        weight = float(self.kl_weight)
+        self.kl_weight.add_(1 / self.options["warm_up"]).clamp_(max=1)
+        return -self.elbo(x, weight)
+
     def unit_kl(self, x: Tensor) -> Tensor:
         """The KL that each unit adds, averaged over the images (N, D): (M,), by one draw each."""
         return self._terms(x)[1].mean(0)
@@ -229,8 +240,10 @@ class LadderVAE(TwoLayerVAE):
     $$q(z_1, z_2 \mid x) = q(z_2 \mid x)\, q(z_1 \mid z_2, x), \quad q(z_1 \mid z_2, x)
       \propto \mathcal N\big(z_1 \mid \hat\mu(x), \hat\sigma^2(x)\big)\, p(z_1 \mid z_2)$$
 
-    The evidence of the image, with hats, and the prior p(z_1|z_2) are `combined`. Arguments as in
-    `TwoLayerVAE`. Introduced in notebook 07b. Source: Sønderby et al. (2016).
+    The evidence of the image, with hats, and the prior p(z_1|z_2) are `combined`. Give it a
+    `warm_up`: where evidence is vague its weight is near 0, and so is the gradient that could make
+    it surer. So a unit that the KL switched off early stays off. Arguments as in `TwoLayerVAE`.
+    Introduced in notebook 07c. Source: Sønderby et al. (2016), with their warm-up.
     """
 
     def _begin_encoder(self, lower: int, upper: int, hidden_dim: int) -> None:
@@ -251,25 +264,6 @@ class LadderVAE(TwoLayerVAE):
     def lower_kl(self, z_1: Tensor, q_1: Normals, p_1: Normals) -> Tensor:
         """KL(q(z_1|z_2, x) || p(z_1|z_2)) of each unit, (..., M_1): exact, for the z_2 drawn."""
         return kl_between_normals(*(t[..., None] for t in (*q_1, *p_1)))
-
-
-def warm_up(steps: int, done: int = 0) -> Callable[[VAE, Tensor], Tensor]:
-    """A loss for `training.fit`: minus the ELBO, with a KL whose weight rises from 0 to 1.
-
-    A ladder needs it. Where the evidence is vague its weight in `combined` is near 0, and so is
-    the gradient that could make it surer: a unit that the KL has switched off early stays off.
-
-    Args:
-        steps: training steps until the weight is 1. Scores between the steps are not counted.
-        done: steps of an earlier run that this one resumes.
-    Source: Sønderby et al. (2016), section 2.3.
-    """
-    steps, done = counts(steps=steps)["steps"], itertools.count(done)
-
-    def loss(model: VAE, x: Tensor) -> Tensor:
-        return -model.elbo(x, min(1.0, next(done) / steps) if torch.is_grad_enabled() else 1.0)
-
-    return loss
 
 
 def _halves(output: Tensor, like: Tensor) -> Normals:

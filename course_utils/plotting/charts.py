@@ -122,3 +122,10 @@ def ellipse(mu: Tensor, root: Tensor, scale: float = 2.0) -> Tensor:
     angle = torch.linspace(0, 2 * torch.pi, 200, dtype=torch.float64)
     circle = torch.stack([angle.cos(), angle.sin()])
     return mu.double()[:, None] + scale * root.double() @ circle
+
+
+def level_of_mass(density: Tensor, mass: float) -> float:
+    """The density whose outline holds this share of a distribution on an even grid."""
+    descending = density.flatten().sort(descending=True).values
+    held = descending.cumsum(0) / descending.sum()
+    return descending[(held < mass).sum()].item()

@@ -15,6 +15,7 @@ from course_utils.data import ImageData, as_float
 from course_utils.plotting.charts import (
     draw_lines,
     ellipse,
+    level_of_mass,
     standard_normal,
     tick_sizes,
     write_numbers,
@@ -150,7 +151,7 @@ def posteriors(
     styles = [{"color": PALETTE[1]}, {"color": PALETTE[0], "linestyle": "--"}]
     for n, (ax, (first, second, log_density)) in enumerate(zip(axes, planes, strict=True)):
         density = (log_density - log_density.max()).exp().cpu()
-        levels = [_level_of_mass(density, mass) for mass in (0.865, 0.393)]
+        levels = [level_of_mass(density, mass) for mass in (0.865, 0.393)]
         grid = first.cpu().numpy(), second.cpu().numpy(), density.T.numpy()
         ax.contourf(*grid, [*levels, 1.01], colors=[PALETTE[7]], alpha=0.45)
         ax.contour(*grid, levels, colors=["#555555"], linewidths=1.2)
@@ -168,13 +169,6 @@ def posteriors(
         show_page(as_images(x[[n]])[0].numpy(), ax=ax.inset_axes([0.76, 0.76, 0.24, 0.24]))
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig, axes
-
-
-def _level_of_mass(density: Tensor, mass: float) -> float:
-    """The density whose outline holds this share of a distribution on an even grid."""
-    descending = density.flatten().sort(descending=True).values
-    held = descending.cumsum(0) / descending.sum()
-    return descending[(held < mass).sum()].item()
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from course_utils.exercises import CHECKS, CheckFailed
 from tools.exercise_cells import ExerciseCells, exercises_of
 
 by_name = pytest.mark.parametrize(
-    "name", [pytest.param(name, id=f"{e.notebook:02d}-{name}") for name, e in CHECKS.items()]
+    "name", [pytest.param(name, id=f"{e.notebook}-{name}") for name, e in CHECKS.items()]
 )
 
 
@@ -91,7 +91,7 @@ class CheckCall:
 def check_calls():
     """Every call of `check` in the notebooks."""
     calls = []
-    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
+    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]*.ipynb")):
         nb = nbformat.read(path, as_version=4)
         for exercise in exercises_of(nb, path.name):
             for node in ast.walk(ast.parse(exercise.check.source)):

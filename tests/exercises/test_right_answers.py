@@ -24,7 +24,7 @@ def test_every_check_is_called_once_and_every_call_has_a_check():
     assert sorted(call.name for call in check_calls()) == sorted(CHECKS)
     for call in check_calls():
         title = call.notebook.cells[0].source.split("\n")[0]
-        number = f"{CHECKS[call.name].notebook:02d}"
+        number = CHECKS[call.name].notebook
         assert number in title, f"{call.name} stands in {title!r}"
         statements = [type(n) for n in ast.parse(call.cells.check.source).body]
         assert statements == [ast.ImportFrom, ast.Expr], call.cells.check.source

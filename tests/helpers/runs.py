@@ -9,6 +9,7 @@ from torch import nn
 from course_utils.models import (
     VAE,
     Autoencoder,
+    ConditionalVAE,
     ConvDecoderVAE,
     ConvVAE,
     DeepVAE,
@@ -81,13 +82,14 @@ SMALL_MODELS = {
     "VAE": lambda: VAE(2, 4, "gaussian", DIM),
     "LinearVAE": lambda: LinearVAE(3, DIM),
     "ConvVAE": lambda: ConvVAE(2, 2, "continuous_bernoulli"),
+    "ConditionalVAE": lambda: ConditionalVAE(2, 4, "gaussian", DIM, 3),
     "DeepVAE": lambda: DeepVAE(2, 4, 3, 2, "gaussian", DIM, "tanh", True),
     "FlowVAE": lambda: FlowVAE(3, 4, 2, 5, data_dim=DIM),
     "MixturePriorVAE": lambda: MixturePriorVAE(2, 4, 6, "gaussian", DIM),
     "VampPriorVAE": lambda: VampPriorVAE(2, 4, 6, data_dim=DIM),
     "ConvDecoderVAE": lambda: ConvDecoderVAE(2, 4, 3, "gaussian"),
     "TwoLayerVAE": lambda: TwoLayerVAE(2, 3, 4, "gaussian", DIM),
-    "LadderVAE": lambda: LadderVAE(3, 2, 4, data_dim=DIM),
+    "LadderVAE": lambda: LadderVAE(3, 2, 4, data_dim=DIM, warm_up=5),
 }
 
 

@@ -11,7 +11,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 from torch.nn.functional import pad
 
 from course_utils.models import VAE, ConvDecoderVAE, LadderVAE, TwoLayerVAE
-from course_utils.models.layered import combined, warm_up
+from course_utils.models.layered import combined
 from course_utils.objectives import iwae_bound, log_likelihood, log_weights
 
 PIXELS = 5
@@ -256,21 +256,30 @@ def test_a_ladder_s_lower_kl_is_torch_s():
     torch.testing.assert_close(kl.sum(-1), kl_divergence(normal(*chain[1:3]), normal(*p_1)))
 
 
-def test_warm_up_weighs_the_kl_step_by_step_and_scores_in_full():
-    model, x = lively(BUILDERS["ladder"]), some_images()
-    loss = warm_up(4)
-    for weight in (0.0, 0.25, 0.5, 0.75, 1.0, 1.0):
+@pytest.mark.parametrize("cls", [TwoLayerVAE, LadderVAE])
+def test_warm_up_weighs_the_kl_step_by_step_and_scores_in_full(cls):
+    model, x = cls(2, 2, 6, data_dim=PIXELS, warm_up=4).double(), some_images()
+
+    def found(weight, loss):
         torch.manual_seed(2)
-        found = loss(model, x)
+        value = loss(x)
+        torch.manual_seed(2)
+        log_lik, kl = model.elbo_terms(x)
+        torch.testing.assert_close(value, weight * kl - log_lik)
+
+    for weight in (0.0, 0.25, 0.5, 0.75, 1.0, 1.0):
         with torch.no_grad():
-            torch.manual_seed(2)
-            scored = loss(model, x)
-        for value, beta in ((found, weight), (scored, 1.0)):
-            torch.manual_seed(2)
-            log_lik, kl = model.elbo_terms(x)
-            torch.testing.assert_close(value, beta * kl - log_lik)
-    with pytest.raises(ValueError, match="steps: expected 1 or more, got 0"):
-        warm_up(0)
+            found(1.0, model.loss)
+        found(weight, model.loss)
+    again = cls(**model.options).double()
+    assert again.kl_weight == 0
+    again.load_state_dict(model.state_dict())
+    assert again.kl_weight == 1
+
+
+def test_a_negative_warm_up_is_named():
+    with pytest.raises(ValueError, match="warm_up: expected 0 or more, got -1"):
+        LadderVAE(warm_up=-1)
 
 
 # --- two normals combined ---

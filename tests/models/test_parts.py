@@ -11,8 +11,16 @@ from scipy import stats
 from torch import nn
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from course_utils.models import VAE, DeepVAE, FlowVAE, MixturePriorVAE, VampPriorVAE
+from course_utils.models import (
+    VAE,
+    DeepVAE,
+    FlowPriorVAE,
+    FlowVAE,
+    MixturePriorVAE,
+    VampPriorVAE,
+)
 from course_utils.models.parts import AutoregressiveStep, one_draw_terms
+from course_utils.models.priors import STEEPEST, CouplingStep
 from course_utils.objectives import iwae_bound, log_likelihood, log_weights
 
 PIXELS = 5
@@ -23,6 +31,7 @@ BUILDERS = {
     "flow of one step": lambda: FlowVAE(2, 6, 1, 7, data_dim=PIXELS),
     "mixture prior": lambda: MixturePriorVAE(2, 6, 3, data_dim=PIXELS),
     "VampPrior": lambda: VampPriorVAE(2, 6, 4, data_dim=PIXELS),
+    "flow prior": lambda: FlowPriorVAE(2, 6, 3, 8, data_dim=PIXELS),
 }
 every_part = pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
 
@@ -104,7 +113,7 @@ def test_samples_are_decoded_draws_of_the_prior(build, n):
 
 
 @pytest.mark.parametrize("likelihood", ["continuous_bernoulli", "gaussian"])
-@pytest.mark.parametrize("cls", [DeepVAE, FlowVAE, MixturePriorVAE, VampPriorVAE])
+@pytest.mark.parametrize("cls", [DeepVAE, FlowVAE, MixturePriorVAE, VampPriorVAE, FlowPriorVAE])
 def test_every_likelihood_is_known(cls, likelihood):
     model = cls(2, 6, likelihood=likelihood, data_dim=PIXELS)
     assert model.options["likelihood"] == likelihood
@@ -120,6 +129,8 @@ def test_every_likelihood_is_known(cls, likelihood):
         (FlowVAE, "flow_dim"),
         (MixturePriorVAE, "components"),
         (VampPriorVAE, "components"),
+        (FlowPriorVAE, "prior_steps"),
+        (FlowPriorVAE, "prior_dim"),
     ],
 )
 def test_size_below_one_is_named(cls, name):
@@ -386,3 +397,97 @@ def test_pseudo_inputs_begin_as_training_images(images):
     assert torch.equal(model.pseudo_logits[used:], before[used:])
     mean = torch.sigmoid(model.decoder[-1].bias.detach())
     torch.testing.assert_close(mean, (x / 255).mean(0).clamp(0.001, 0.999))
+
+
+# --- a flow as the prior ---
+
+
+def random_coupling(latent_dim: int) -> CouplingStep:
+    step = CouplingStep(latent_dim, 8).double()
+    for parameter in step.parameters():
+        nn.init.normal_(parameter, std=0.6)
+    return step.requires_grad_(False)
+
+
+@pytest.mark.parametrize("latent_dim", [2, 3, 6])
+def test_a_coupling_s_log_determinant_is_that_of_autograd(latent_dim):
+    step, eps = random_coupling(latent_dim), torch.randn(latent_dim).double()
+    jacobian = torch.autograd.functional.jacobian(lambda e: step(e)[0], eps)
+    assert not jacobian.triu(1).any()
+    z, log_det = step(eps)
+    assert log_det.item() == pytest.approx(np.linalg.slogdet(jacobian.numpy())[1], abs=1e-8)
+    back, log_det_back = step.inverse(z)
+    torch.testing.assert_close(back, eps, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(log_det_back, log_det)
+
+
+def test_a_coupling_leaves_its_first_half_and_bounds_the_stretching():
+    step = random_coupling(5)
+    step.network[-1].weight.mul_(1_000)
+    eps = torch.randn(50, 5).double()
+    z, log_det = step(eps)
+    assert torch.equal(z[:, :2], eps[:, :2]) and not torch.allclose(z[:, 2:], eps[:, 2:])
+    assert log_det.abs().max() <= 3 * STEEPEST
+
+
+@pytest.mark.parametrize("latent_dim", [2, 5])
+def test_a_flow_prior_begins_as_the_standard_normal(latent_dim):
+    model, z = FlowPriorVAE(latent_dim, 6, data_dim=PIXELS), torch.randn(9, latent_dim)
+    torch.testing.assert_close(model.log_prior(z), VAE.log_prior(model, z))
+    assert not FlowPriorVAE.has_prior
+
+
+@pytest.mark.parametrize(("latent_dim", "steps"), [(2, 1), (2, 3), (5, 4)])
+def test_a_flow_prior_goes_both_ways_with_autograd_s_determinant(latent_dim, steps):
+    model = FlowPriorVAE(latent_dim, 6, steps, 8, data_dim=PIXELS).double().requires_grad_(False)
+    for parameter in model.prior_flow.parameters():
+        nn.init.normal_(parameter, std=0.6)
+    eps = torch.randn(latent_dim).double()
+    jacobian = torch.autograd.functional.jacobian(lambda e: model.from_noise(e)[0], eps)
+    z, log_det = model.from_noise(eps)
+    assert log_det.item() == pytest.approx(np.linalg.slogdet(jacobian.numpy())[1], abs=1e-8)
+    back, log_det_back = model.to_noise(z)
+    torch.testing.assert_close(back, eps, rtol=1e-8, atol=1e-8)
+    torch.testing.assert_close(log_det_back, log_det)
+    log_n = Normal(0.0, 1.0).log_prob(eps).sum()
+    torch.testing.assert_close(model.log_prior(z), log_n - log_det)
+
+
+def gentle_flow_prior() -> FlowPriorVAE:
+    """One that stays on the grid, and is still far from normal."""
+    model = BUILDERS["flow prior"]().double().requires_grad_(False)
+    for parameter in model.prior_flow.parameters():
+        nn.init.normal_(parameter, std=0.35)
+    return model
+
+
+def test_a_flow_prior_is_a_density_and_its_draws_have_its_moments():
+    model = gentle_flow_prior()
+    z, log_area = grid(1601, 48.0)
+    p = torch.exp(model.log_prior(z[:, 0]) + log_area)
+    assert p.sum().item() == pytest.approx(1, abs=1e-4)
+    draws = model.prior_draws(torch.empty(100, 300, 2).double()).view(-1, 2)
+    mean = (p[:, None] * z[:, 0]).sum(0)
+    variance = (p[:, None] * (z[:, 0] - mean).square()).sum(0)
+    assert z_score(draws, mean).abs().max() < 4.5
+    assert z_score((draws - mean).square(), variance).abs().max() < 4.5
+    assert stats.normaltest(draws.numpy(), axis=0).pvalue.min() < 1e-9
+
+
+def test_a_flow_prior_needs_two_latents():
+    with pytest.raises(ValueError, match="latent_dim: expected 2 or more, got 1"):
+        FlowPriorVAE(1, 6)
+
+
+def test_a_flow_prior_and_a_flow_posterior_go_together():
+    class Both(FlowPriorVAE, FlowVAE):
+        pass
+
+    model = Both(2, 6, prior_steps=2, steps=1, data_dim=PIXELS)
+    twin = Both(**model.options)
+    twin.load_state_dict(model.state_dict())
+    x = torch.rand(3, PIXELS)
+    z, log_q = model.posterior_draws(x, 4)
+    torch.testing.assert_close(log_q, twin.log_posterior(z, x), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(model.log_prior(z), twin.log_prior(z))
+    assert model.loss(x).isfinite().all()

@@ -19,6 +19,7 @@ DEVICE = torch.device("cpu")
 def page():
     names = ["linear_unit", "half_size", "LooksBack", "plain", "warm_up", "free_bits", "draw"]
     names += ["log_weights", "bound", "log_normaliser", "continuous_bernoulli"]
+    names += ["discretised_logistic"]
     return shown(7, *names, device=DEVICE)
 
 
@@ -167,3 +168,21 @@ def test_the_continuous_bernoulli_is_the_packages(page):
     torch.testing.assert_close(*grads, rtol=1e-6, atol=1e-6)
     plain = page.continuous_bernoulli(x, t) - page.log_normaliser(t).sum()
     torch.testing.assert_close(plain, bernoulli_log_prob(x, t))
+
+
+@pytest.mark.parametrize("mu", [-3.0, 0.0, 0.37, 1.0, 8.0])
+@pytest.mark.parametrize("s", [1e-4, 0.05, 2.0])
+def test_the_probabilities_of_all_bytes_add_up_to_one(page, mu, s):
+    b = torch.arange(256.0, dtype=torch.float64)[:, None]
+    log_p = page.discretised_logistic(b, torch.tensor(mu), torch.tensor(s).log())
+    assert float(log_p.logsumexp(0)) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("mu", [-50.0, 0.5, 50.0])
+@pytest.mark.parametrize("log_s", [-9.0, -2.0, 3.0])
+def test_a_byte_s_log_probability_and_its_slopes_stay_finite(page, mu, log_s):
+    b = torch.tensor([[0.0], [100.0], [255.0]])
+    leaves = torch.full((3, 1), mu, requires_grad=True), torch.tensor(log_s, requires_grad=True)
+    log_p = page.discretised_logistic(b, *leaves)
+    assert log_p.isfinite().all() and (log_p <= 0).all()
+    assert all(slope.isfinite().all() for slope in torch.autograd.grad(log_p.sum(), leaves))

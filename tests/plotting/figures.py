@@ -37,6 +37,16 @@ TICKS = torch.linspace(-3, 3, 13)
 Z = torch.linspace(-3, 3, 61)
 BELL = Normal(0.0, 1.0).log_prob(Z).exp()
 LINE, CENTRE = torch.tensor([[2.0], [1.0]]), torch.tensor([1.0, 0.5])  # PPCA's W and mu
+PEAK = Normal(0.5, 1.0).log_prob(TICKS)[:, None] + Normal(0.0, 0.7).log_prob(TICKS)
+STRONGER = [
+    {
+        "row": row,
+        "name": "wider",
+        "runs": [{"gain_log_p": g, "gain_log_p_se": 0.1, "gain_elbo": 2 * g, "gain_elbo_se": 0.1}]
+        * 2,
+    }
+    for row, g in [("baseline", 0.0), ("flow q", 1.0), ("flow prior", -0.5)]
+]
 MEASURED = [
     {
         "latents": latents,
@@ -328,14 +338,88 @@ N07 = {
         lambda: plotting.units_against_noise(torch.tensor([4.0, 1.0, 0.25]), 0.5),
         2,
     ),
+    "painted_row": (lambda: plotting.painted_row([2, 0, -1], [1, 2, 1], 2), 0),
+    "signed_images": (
+        lambda: plotting.signed_images({"a": images(4) - 0.5, "b": -images(3, 10)}),
+        2,
+    ),
+    "layer_diagrams": (plotting.layer_diagrams, 3),
+    "layer_kl": (lambda: plotting.layer_kl({"a": torch.rand(7), "b": torch.rand(7)}, 4), 2),
     "four_parts": (lambda: plotting.four_parts(GAPS, CURES), 2),
     "rate_distortion": (
         lambda: plotting.rate_distortion({0.1: (60.0, 70.0), 1: (25.0, 80.0), 30: (1, 180)}, 200),
         0,
     ),
 }
+N08 = {
+    "label_planes": (
+        lambda: plotting.label_planes(
+            {"two halves": lambda z: (z[:, 0] > 0).long(), "cloud": None},
+            codes(10),
+            torch.arange(10),
+            codes(),
+        ),
+        2,
+    ),
+    "error_rates": (
+        lambda: plotting.error_rates({"a": (0.2, 0.01), "b": (0.1, 0.02)}, ["b"]),
+        0,
+    ),
+    "areas_with_errors": (
+        lambda: plotting.areas_with_errors(
+            {kind: {"one": (0.7, 0.02), "other": (0.4, 0.1)} for kind in ("noise", "attacked")}
+        ),
+        0,
+    ),
+}
 
-# Name of the function: the call, and the number of axes that it returns (0: one alone).
+N07B = {
+    "stretched": (
+        lambda: plotting.stretched(Z, 2 * Z, (BELL, BELL / 2), [(5, 15), (30, 40)]),
+        3,
+    ),
+    "bent_posteriors": (
+        lambda: plotting.bent_posteriors((TICKS, TICKS), PEAK, {"a": PEAK, "b": PEAK.flip(0)}),
+        2,
+    ),
+    "densities_over_plane": (
+        lambda: plotting.densities_over_plane({"a": PEAK.exp(), "b": PEAK.exp() / 2}, 3.0),
+        2,
+    ),
+    "noise_on_its_way": (
+        lambda: plotting.noise_on_its_way({"noise": codes(), "after 1": codes()}, 4.0),
+        2,
+    ),
+    "gains_of_rows": (lambda: plotting.gains_of_rows(STRONGER), 0),
+}
+
+WINDOW, ARROWS = torch.randn(20, 3), torch.eye(3, dtype=torch.bool)
+COUNTS = [
+    {"patient": patient, "steps": n, "method": method, "seed": 0, "right": 3, "wrong": 1}
+    for patient in ("linear", "curved")
+    for n in (500, 4_000)
+    for method in ("F-test", "network")
+]
+N07D = {
+    "signals_and_arrows": (lambda: plotting.signals_and_arrows(WINDOW, ARROWS, "ABC"), 2),
+    "signal_rows": (lambda: plotting.signal_rows({"real": WINDOW, "drawn": WINDOW}, "ABC"), 2),
+    "bands": (
+        lambda: plotting.bands(range(5), {"real": torch.rand(4, 5, 2)}, "AB", torch.rand(5, 2)),
+        2,
+    ),
+    "penalty_curves": (
+        lambda: plotting.penalty_curves(
+            [1.0, 2.0], torch.rand(2, 3, 3), torch.rand(2, 9), 1.0, ~ARROWS, "ABC"
+        ),
+        2,
+    ),
+    "arrow_tables": (
+        lambda: plotting.arrow_tables({"network": torch.rand(3, 3), "F": ARROWS}, ARROWS, "ABC"),
+        2,
+    ),
+    "arrow_counts": (lambda: plotting.arrow_counts(COUNTS), 4),
+}
+
 N09 = {
     "bound_steps": (
         lambda: plotting.bound_steps(torch.tensor([-3.0, -2.5, -2.2, -2.1]), -2.0, ("a", "b")),
@@ -350,4 +434,5 @@ N09 = {
     "timeline": (lambda: plotting.timeline({1985: "a", 2013: "b"}, marked=[2013]), 0),
     "weight_images": (lambda: plotting.weight_images(torch.randn(5, 9), columns=3), 0),
 }
-FIGURES = PAGES | SHARED | N00 | N01 | N02 | N03 | N04 | N05 | N06 | N07 | N09
+# Name of the function: the call, and the number of axes that it returns (0: one alone).
+FIGURES = PAGES | SHARED | N00 | N01 | N02 | N03 | N04 | N05 | N06 | N07 | N07B | N07D | N08 | N09

@@ -20,7 +20,8 @@ from course_utils.models import VAE
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "tests" / "benchmarks"
 QUICK = ["race_to_106", "images_per_second", "scaling", "burda_table", "memory", "sweeps"]
-QUICK += ["latent_sizes", "vectors", "four_parts", "stronger_parts"]
+QUICK += ["latent_sizes", "vectors", "four_parts", "stronger_parts", "time_series"]
+QUICK += ["few_labels"]
 
 
 @pytest.fixture
@@ -240,6 +241,124 @@ def test_candidates_are_chosen_by_held_out_digits(parts):
     assert chosen == {part: (part, list(names)[-1]) for part, names in parts.CURES.items()}
     kept = [(row["part"], row["name"]) for row in parts.choices(tried) if row["chosen"]]
     assert kept == [*chosen.values()]
+
+
+# --- stronger parts ---
+
+
+@pytest.fixture
+def stronger(record):
+    import stronger_parts
+
+    return stronger_parts
+
+
+def test_a_stronger_part_trains_on_where_it_stopped(stronger, record, monkeypatch):
+    """Bit for bit, and one epoch at least in every run, however short."""
+    monkeypatch.setattr(stronger, "ROWS", {"a, row": {"small, one": lambda: VAE(2, 5)}})
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (300, 28, 28), dtype=torch.uint8)
+    ends = []
+    for minutes, runs in ((1.0, 1), (0.0, 3)):
+        pieces = record.Pieces("stronger_parts", minutes, given(minutes))
+        for run in range(runs):
+            torch.manual_seed(run)
+            found = stronger.train(("a, row", "small, one"), 4, images, 3, stronger.PLAN, pieces)
+            assert (found is not None) == (run == runs - 1)
+        ends.append(weights_of(found[0]))
+        assert found[1] > 0
+    assert_same(*ends)
+
+
+def test_scores_of_a_stronger_part_are_put_together_from_blocks(stronger, record, monkeypatch):
+    monkeypatch.setattr(stronger, "ROWS", {"baseline": {"small": lambda: VAE(2, 5)}})
+    monkeypatch.setattr(stronger, "BLOCK", 4)
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (30, 28, 28), dtype=torch.uint8)
+    labels = torch.zeros(30, dtype=torch.int64)
+    digits = ImageData("mnist", images, labels, images[:10], labels[:10])
+    plan = stronger.PLAN | {"epochs": 1, "digits": 10, "samples": 30, "elbo_draws": 3}
+    pieces = record.Pieces("stronger_parts", plan, given())
+    found = stronger.measure(("baseline", "small"), 0, digits, plan, pieces)
+    assert len(found["elbo"]) == len(found["log_p"]) == 10
+    assert found["parameters"] == sum(p.numel() for p in VAE(2, 5).parameters())
+    rows = stronger.rows_of({("baseline", 0): found}, {"baseline": "small"}, [0])
+    (run,) = rows[0]["runs"]
+    assert run["gain_log_p"] == run["gain_log_p_se"] == 0.0 and run["elbo"] < run["log_p"]
+
+
+def test_a_row_with_one_candidate_needs_no_trial(stronger):
+    several = {row: names for row, names in stronger.ROWS.items() if len(names) > 1}
+    tried = {(row, name): -100.0 + n for row in several for n, name in enumerate(several[row])}
+    chosen = stronger.chosen_names(tried)
+    assert list(chosen) == list(stronger.ROWS) and next(iter(chosen)) == "baseline"
+    assert all(chosen[row] == [*names][-1] for row, names in several.items())
+    assert all(chosen[row] in names for row, names in stronger.ROWS.items())
+
+
+def test_published_figures_say_how_they_were_measured(stronger):
+    for one in stronger.PUBLISHED:
+        assert one["log_p"] < 0 and one["pixels"] in (stronger.NEW, stronger.FILE)
+        assert one["source"] and (one["samples"] is None or one["samples"] > 0)
+
+
+# --- few labels ---
+
+
+@pytest.fixture
+def labelled(record):
+    import few_labels
+
+    torch.manual_seed(0)
+    return few_labels
+
+
+def test_labels_are_drawn_evenly_and_anew_for_each_draw(labelled):
+    labels = torch.randint(0, 10, (5_000,))
+    one, other = (labelled.draw_labelled(labels, 600, draw) for draw in range(2))
+    assert len(set(one.tolist())) == 600 and (labels[one].bincount() == 60).all()
+    assert torch.equal(one, labelled.draw_labelled(labels, 600, 0)) and not torch.equal(one, other)
+
+
+def test_a_fifth_of_each_class_judges_and_does_not_train(labelled):
+    labels = torch.randint(0, 10, (2_000,))
+    train, judge = labelled.split(labelled.draw_labelled(labels, 100, 0), 100)
+    assert (labels[train].bincount() == 8).all() and (labels[judge].bincount() == 2).all()
+    assert not set(train.tolist()) & set(judge.tolist())
+
+
+def test_candidates_are_chosen_by_judging_labels_then_by_the_bound(labelled):
+    tried = {
+        (0.1, 10): {"error": 0.2, "bound": -80.0},
+        (1.0, 10): {"error": 0.1, "bound": -95.0},
+        (1.0, 50): {"error": 0.1, "bound": -90.0},
+    }
+    assert labelled.best_candidate(tried) == (1.0, 50)
+
+
+def test_a_row_is_a_mean_over_draws_beside_the_published_one(labelled):
+    runs = [{"error": e} for e in (0.03, 0.04, 0.05)]
+    row = labelled.summary("M1+M2", 600, runs)
+    assert row["error"] == pytest.approx(4) and row["published"] == 2.59
+    assert row["standard_error"] == pytest.approx(1 / 3**0.5)
+    assert labelled.summary("M2", 100, runs[:1])["standard_error"] is None
+
+
+@pytest.mark.slow
+def test_m2_trains_on_where_it_stopped(labelled, record, tmp_path):
+    """Bit for bit, and one epoch at least in every run, however short."""
+    rows, y = torch.rand(60, 9), torch.arange(60) % 10
+    few, ends = torch.arange(20), []
+    plan = {"M2": {"hidden_dim": 4, "batch_size": 20, "rate": 1e-2}}
+    for minutes, runs in ((1.0, 1), (0.0, 3)):
+        path = tmp_path / f"{minutes}.pt"
+        for run in range(runs):
+            pieces = record.Pieces("few_labels", minutes, given(minutes))
+            how = ((1.0, 2), 3, 0, plan, path, pieces)
+            found = labelled.trained_m2("M2", rows, few, y[few], *how)
+            assert (found is not None) == (run == runs - 1)
+        ends.append(weights_of(found[0]))
+    assert_same(*ends)
 
 
 def test_flops_of_an_image_are_those_that_torch_counts(record):

@@ -12,7 +12,7 @@ from tools.notebook_files import NOTEBOOKS
 from tools.student_editions import student_files
 
 STUDENT = NOTEBOOKS / "student"
-PATHS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))  # start_here has no exercises, so no edition
+PATHS = sorted(NOTEBOOKS.glob("[0-9][0-9]*.ipynb"))  # start_here has no exercises, so no edition
 SOLUTION = re.compile(
     r"^ *### BEGIN SOLUTION.*?^ *### END SOLUTION *$", flags=re.DOTALL | re.MULTILINE
 )

@@ -149,7 +149,10 @@ def test_bfloat16_steps_are_those_of_a_loop_written_out(monkeypatch):
     assert_same(ends[0], model.state_dict())
 
 
-@pytest.mark.parametrize("build", SMALL_MODELS.values(), ids=SMALL_MODELS)
+WITH_A_LOSS = {name: build for name, build in SMALL_MODELS.items() if hasattr(build(), "loss")}
+
+
+@pytest.mark.parametrize("build", WITH_A_LOSS.values(), ids=WITH_A_LOSS)
 def test_bfloat16_products_change_a_model_s_loss_by_their_rounding_only(build):
     """Eight bits in each product; sums over 784 pixels as exact as ever."""
     model = build()
