@@ -164,6 +164,7 @@ def train_rbm(
     persistent: bool = False,
     batch_size: int = 100,
     learning_rate: float = 0.1,
+    last_rate: float = 0.0,
     progress: bool = True,
     each_epoch: Callable[[RBM], None] | None = None,
 ) -> RBM:
@@ -171,7 +172,7 @@ def train_rbm(
 
     The dreams of CD-k begin at the batch and take k = `steps` Gibbs steps. Persistent chains,
     `batch_size` of them, begin at the first batch and go on where they were. The learning rate
-    falls linearly to 0. Grey pixels are binarised anew each time they are seen.
+    goes linearly to `last_rate`. Grey pixels are binarised anew each time they are seen.
 
     Args:
         images: (N, D) or (N, side, side), uint8, or floats in [0, 1].
@@ -191,7 +192,7 @@ def train_rbm(
         chains = model.gibbs(chains if persistent and n else x, steps)
         grads = model.data_minus_dream(x, chains)
         for parameter, grad in zip(model.parameters(), grads, strict=True):
-            parameter += rate * (1 - n / total) * grad
+            parameter += (rate + (last_rate - rate) * n / total) * grad
         if (n + 1) % batches == 0 and each_epoch is not None:
             each_epoch(model)
     return model
