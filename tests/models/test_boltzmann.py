@@ -227,6 +227,17 @@ def test_the_loop_takes_pixels_of_both_kinds_and_small_batches():
         train_rbm(rbm, pixels, 1, learning_rate=0)
 
 
+def test_the_learning_rate_goes_from_the_first_to_the_last(monkeypatch):
+    rbm = RBM(torch.zeros(4, 2), torch.zeros(4), torch.zeros(2))
+    slope = torch.zeros(4, 2), torch.ones(4), torch.zeros(2)
+    monkeypatch.setattr(RBM, "data_minus_dream", lambda self, x, dream: slope)
+    train_rbm(rbm, torch.rand(30, 4), 2, batch_size=10, learning_rate=0.6, progress=False)
+    assert torch.allclose(rbm.visible_bias, torch.full((4,), 0.6 + 0.5 + 0.4 + 0.3 + 0.2 + 0.1))
+    options = {"learning_rate": 0.4, "last_rate": 0.2, "progress": False}
+    train_rbm(rbm, torch.rand(20, 4), 1, batch_size=10, **options)
+    assert torch.allclose(rbm.visible_bias, torch.full((4,), 2.1 + 0.4 + 0.3))
+
+
 def test_persistent_chains_go_on_where_they_were(monkeypatch):
     torch.manual_seed(0)
     rbm, starts, ends = RBM.start(4, 2), [], []
