@@ -32,10 +32,15 @@ A_STUDENT_READS = [
     "training/steps.py",
 ]
 # Families that notebook 07 or a later one introduces: each is read by itself, on the day.
-LATER_FAMILIES, LINES_OF_A_FAMILY = (
-    ["models/parts.py", "models/priors.py", "models/layered.py", "models/labelled.py"],
-    330,
-)
+LATER_FAMILIES = [
+    "models/parts.py",
+    "models/priors.py",
+    "models/layered.py",
+    "models/labelled.py",
+    "models/boltzmann.py",
+    "models/annealing.py",
+]
+LINES_OF_A_FAMILY = 330
 
 
 def files(*suffixes):

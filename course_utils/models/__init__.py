@@ -8,7 +8,13 @@ What comes out of a network has the dtype of what went in: under autocast it is 
 coarse to sum 784 log probabilities in.
 """
 
+from course_utils.models.annealing import (
+    annealed_log_partition,
+    annealed_log_prob,
+    temperatures,
+)
 from course_utils.models.autoencoder import Autoencoder
+from course_utils.models.boltzmann import DBM, RBM, all_states, train_rbm
 from course_utils.models.classifier import (
     Classifier,
     adversarial,
@@ -31,9 +37,11 @@ MODELS = {
 }
 
 __all__ = [
+    "DBM",
     "LIKELIHOODS",
     "M2",
     "MODELS",
+    "RBM",
     "VAE",
     "Autoencoder",
     "Classifier",
@@ -49,8 +57,13 @@ __all__ = [
     "TwoLayerVAE",
     "VampPriorVAE",
     "adversarial",
+    "all_states",
+    "annealed_log_partition",
+    "annealed_log_prob",
     "fooling_images",
     "mlp",
+    "temperatures",
     "train_classifier",
     "train_m2",
+    "train_rbm",
 ]

@@ -109,6 +109,12 @@ from course_utils.plotting.n07d import (
     signals_and_arrows,
 )
 from course_utils.plotting.n08 import areas_with_errors, error_rates, label_planes
+from course_utils.plotting.n09 import (
+    bound_steps,
+    layers_of_units,
+    timeline,
+    weight_images,
+)
 from course_utils.plotting.pages import (
     as_images,
     mosaic,
@@ -133,6 +139,7 @@ __all__ = [
     "bent_posteriors",
     "beta_chart",
     "bound_and_gap",
+    "bound_steps",
     "chord_and_arc",
     "code_clouds",
     "compare_latents",
@@ -164,6 +171,7 @@ __all__ = [
     "latent_scatter",
     "layer_diagrams",
     "layer_kl",
+    "layers_of_units",
     "lines",
     "log_likelihood_traces",
     "map_and_digit",
@@ -204,6 +212,7 @@ __all__ = [
     "stretched",
     "targets_and_fits",
     "theory_and_measured",
+    "timeline",
     "times_to_sum",
     "training_bands",
     "traversal_table",
@@ -211,4 +220,5 @@ __all__ = [
     "unit_bars",
     "unit_factor_tables",
     "units_against_noise",
+    "weight_images",
 ]

@@ -420,5 +420,19 @@ N07D = {
     "arrow_counts": (lambda: plotting.arrow_counts(COUNTS), 4),
 }
 
+N09 = {
+    "bound_steps": (
+        lambda: plotting.bound_steps(torch.tensor([-3.0, -2.5, -2.2, -2.1]), -2.0, ("a", "b")),
+        0,
+    ),
+    "layers_of_units": (
+        lambda: plotting.layers_of_units(
+            {"a": ({"x": 3, "h": 2}, "both"), "b": ({"x": 2, "h": 2}, "down")}
+        ),
+        2,
+    ),
+    "timeline": (lambda: plotting.timeline({1985: "a", 2013: "b"}, marked=[2013]), 0),
+    "weight_images": (lambda: plotting.weight_images(torch.randn(5, 9), columns=3), 0),
+}
 # Name of the function: the call, and the number of axes that it returns (0: one alone).
-FIGURES = PAGES | SHARED | N00 | N01 | N02 | N03 | N04 | N05 | N06 | N07 | N07B | N07D | N08
+FIGURES = PAGES | SHARED | N00 | N01 | N02 | N03 | N04 | N05 | N06 | N07 | N07B | N07D | N08 | N09
