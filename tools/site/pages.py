@@ -160,6 +160,9 @@ def page(
 # --- the contents --------------------------------------------------------------------------------
 
 
+CLOSING = ("Summary", "Exercises", "References")
+
+
 def headings(nb: NotebookNode) -> tuple[str, list[str], list[str]]:
     """The title of a notebook, and the headings of its core sections and of its Deeper ones."""
     text = "\n".join(
@@ -171,6 +174,8 @@ def headings(nb: NotebookNode) -> tuple[str, list[str], list[str]]:
     sections = re.findall(r"^## (.*)$", text, re.MULTILINE)
     deeper = [name.removeprefix("◇ ") for name in sections if name.startswith("◇ ")]
     core = [name for name in sections if re.match(r"\d+ · ", name)]
+    if title and title[1].startswith("◇ "):  # a companion page: all of it goes deeper
+        core, deeper = [], [name for name in sections if name not in CLOSING]
     return title[1] if title else "", core, deeper
 
 
@@ -205,7 +210,10 @@ def contents(notebooks: dict[str, NotebookNode], address: Address | None = None)
         if core:
             lines += [f"**Core:** {' · '.join(re.sub(r'^[0-9]+ · ', '', n) for n in core)}", ""]
         if deeper:
-            lines += [f"**Deeper ◇:** {' · '.join(deeper)}", ""]
+            lines += [
+                f"**Deeper ◇:** {' · '.join(re.sub(r'^[0-9]+ · ', '', n) for n in deeper)}",
+                "",
+            ]
     if address:
         lines += [f"The notebooks themselves: [{address.repo}]({address.source('README.md')})", ""]
     stems = "\n".join(Path(name).stem for name in notebooks)
