@@ -130,6 +130,22 @@ def _(of):
     yield max(run["gain_log_p_se"] for run in gains)
 
 
+@row("the same, other changes")
+def _(of):
+    record = of("stronger_parts")
+    assert record["seeds"] == [0]  # "one seed"
+    plan, (baseline, *rows) = record["plan"], record["rows"]
+    assert [row["row"] for row in rows] == [
+        *("flow q", "VampPrior", "flow prior", "together", "convolutions", "two layers", "ladder")
+    ]
+    yield from (plan["latent_dim"], plan["epochs"], record["digits"], record["samples"])
+    yield baseline["runs"][0]["log_p"]
+    runs = [row["runs"][0] for row in rows]
+    yield from (run["gain_log_p"] for run in runs)
+    yield max(run[f"gain_{name}_se"] for run in runs for name in ("elbo", "log_p"))
+    yield from (run["gain_elbo"] for run in runs)
+
+
 @row("slider to image")
 def _(of):
     rows = {row["name"]: row for row in of("widget_latency")["rows"]}

@@ -16,6 +16,7 @@ from helpers.runs import assert_same, weights_of
 from course_utils.data import ImageData
 from course_utils.distributions import kl_to_standard_normal
 from course_utils.models import VAE
+from course_utils.objectives import log_likelihood
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "tests" / "benchmarks"
@@ -93,68 +94,94 @@ def test_results_of_cpu_and_gpu_stand_side_by_side(record, capsys):
     assert kept()["cpu"]["seconds"] == 3.0 and kept()["gpu"]["seconds"] == 0.1
 
 
-@pytest.mark.slow
-def test_table_of_burda_trains_on_where_it_stopped(record, tmp_path):
-    """Bit for bit, and one epoch at least in every run, however short."""
+# --- the table of Burda et al. ---
+
+
+@pytest.fixture
+def burda(record):
     import burda_table
 
     torch.manual_seed(0)
-    images = torch.randint(0, 256, (300, 28, 28), dtype=torch.uint8)
-    labels = torch.zeros(300, dtype=torch.int64)
-    digits = ImageData("mnist", images, labels, images[:50], labels[:50])
+    return burda_table
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layers", [1, 2])
+def test_table_of_burda_trains_on_where_it_stopped(burda, record, layers):
+    """Bit for bit, and one epoch at least in every run, however short."""
+    images = torch.randint(0, 256, (700, 28, 28), dtype=torch.uint8)
+    row = burda.Row("trial", layers, "IWAE", 8, 84.78, 3)
     ends = []
     for minutes, runs in ((1.0, 1), (0.0, 3)):
         pieces = record.Pieces("burda_table", minutes, given(minutes))
-        path = tmp_path / f"{minutes}.pt"
         for run in range(runs):
-            torch.manual_seed(run)
-            model, history = burda_table.train(
-                "IWAE, K = 5", 3, digits, torch.device("cpu"), path, pieces
-            )
-            assert (history is not None) == (run == runs - 1)
-        ends.append(weights_of(model))
+            training = burda.trained(row, burda.RECIPE, images, 3, 0, pieces)
+            assert (training is not None) == (run == runs - 1)
+        ends.append(weights_of(training.model))
     assert_same(*ends)
 
 
-def test_network_of_burda_s_table_has_the_paper_s_layers(record):
-    """784-200-200-50 and back, tanh between, and the output's bias from the mean image."""
-    import burda_table
-    from torch import nn
-
-    mean = torch.linspace(0, 1, 784)
-    model = burda_table.two_hidden_layers(mean)
-    layers = {"encoder": [784, 200, 200, 2 * 50], "decoder": [50, 200, 200, 784]}
-    for name, sizes in layers.items():
-        linear, between = list(getattr(model, name))[::2], list(getattr(model, name))[1::2]
+def test_networks_of_burda_s_table_have_the_paper_s_layers(burda):
+    """784-200-200-50, and 784-200-200-100-100-100-50; back alike; tanh between."""
+    one, two = (burda.network(layers) for layers in (1, 2))
+    layers = {
+        one.encoder: [784, 200, 200, 2 * 50],
+        one.decoder: [50, 200, 200, 784],
+        two.encoder: [784, 200, 200, 2 * 100],
+        two.upper_encoder: [100, 100, 100, 2 * 50],
+        two.prior: [50, 100, 100, 2 * 100],
+        two.decoder: [100, 200, 200, 784],
+    }
+    for network, sizes in layers.items():
+        linear, between = list(network)[::2], list(network)[1::2]
         assert [linear[0].in_features, *(layer.out_features for layer in linear)] == sizes
-        assert [type(layer) for layer in between] == [nn.Tanh, nn.Tanh]
-    decoded = torch.sigmoid(model.decoder[-1].bias)
-    torch.testing.assert_close(decoded, mean.clamp(0.001, 0.999))
+        assert {type(layer) for layer in between} == {torch.nn.Tanh}
 
 
 @pytest.mark.slow
-def test_losses_of_burda_s_rows_are_bounds_of_the_right_order(record):
+def test_losses_of_burda_s_rows_are_bounds_of_the_right_order(burda):
     """On average: the VAE's bound does not move with K, importance weighting raises it."""
-    import burda_table
-
-    torch.manual_seed(0)
-    model = burda_table.two_hidden_layers(torch.full((784,), 0.5))
-    x = (torch.rand(10, 784) < 0.5).float()
+    model, x = burda.network(1), (torch.rand(10, 784) < 0.5).float()
     bounds = {}
-    for row in burda_table.PUBLISHED:
-        loss = burda_table.loss_of(row) or (lambda m, x: m.loss(x))
+    for name, k in (("VAE", 1), ("VAE", 5), ("IWAE", 5), ("IWAE", 50)):
+        row = burda.Row("trial", 1, name, k, 0.0, 1)
         with torch.no_grad():
-            draws = torch.stack([-loss(model, x).mean() for _ in range(100)])
-        bounds[row] = draws.mean().item(), draws.std().item() / 100**0.5
+            draws = [-burda.loss_of(row, burda.RECIPE, model, x).mean() for _ in range(100)]
+        draws = torch.stack(draws)
+        bounds[name, k] = draws.mean().item(), draws.std().item() / 100**0.5
 
-    def z(one: str, other: str) -> float:
+    def z(one, other) -> float:
         (a, error_a), (b, error_b) = bounds[one], bounds[other]
         return (a - b) / (error_a**2 + error_b**2) ** 0.5
 
-    assert abs(z("VAE, K = 5", "VAE, K = 1")) < 4.5
-    assert abs(z("VAE, K = 50", "VAE, K = 1")) < 4.5
-    assert z("IWAE, K = 5", "VAE, K = 1") > 4.5
-    assert z("IWAE, K = 50", "IWAE, K = 5") > 4.5
+    assert abs(z(("VAE", 5), ("VAE", 1))) < 4.5
+    assert z(("IWAE", 5), ("VAE", 1)) > 4.5
+    assert z(("IWAE", 50), ("IWAE", 5)) > 4.5
+
+
+def test_plain_loops_estimate_what_the_chunks_estimate(burda):
+    """In float64, one draw at a time, by torch.distributions: within the errors of both."""
+    model, x = VAE(1, 4, data_dim=6).double().requires_grad_(False), torch.ones(6).double()
+    here = [-log_likelihood(model, x[None], 50, progress=False).item() for _ in range(40)]
+    there = [burda.by_plain_loops(model, x, 50) for _ in range(40)]
+    (a, error_a), (b, error_b) = map(burda.mean_and_error, (here, there))
+    assert abs(a - b) < 4.5 * math.hypot(error_a, error_b) + 1e-6
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (30, 20)])
+def test_muon_steps_as_torch_s_does(burda, shape):
+    """Within the digits of bfloat16, in which torch's multiplies."""
+    from muon import Muon
+
+    ours, theirs = (torch.nn.Parameter(torch.zeros(shape)) for _ in range(2))
+    steps = Muon([ours], lr=0.1)
+    others = torch.optim.Muon([theirs], lr=0.1, weight_decay=0.0, adjust_lr_fn="original")
+    for _ in range(3):
+        ours.grad = torch.randn(shape)
+        theirs.grad = ours.grad.clone()
+        steps.step()
+        others.step()
+    assert (ours - theirs).abs().max() < 0.03 * ours.abs().max()
 
 
 # --- the four parts ---
