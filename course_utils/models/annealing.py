@@ -1,9 +1,10 @@
 """The constant Z of a Boltzmann machine that is too large to sum, estimated by annealing.
 
 Introduced in notebook 09. Both estimates go along machines between independent pixels and the
-machine itself, `RBM.tempered`, one Gibbs step at each, with all chains in one product. They err
-in opposite directions: the log Z of AIS tends to be too low, so log p(x) too high; RAISE bounds
-log p(x) from below, for the model that annealing draws.
+machine itself, `RBM.tempered`, one Gibbs step at each, with all chains in one product. The log Z
+of AIS tends to be too low, so log p(x) too high; RAISE bounds log p(x) from below, for the model
+that annealing draws. So they err in opposite directions where annealing reaches every region of
+the machine; where it misses one, both are too high.
 """
 
 import math

@@ -236,7 +236,7 @@ class DBM:
         return (-folded.free_energy(pairs)).logsumexp(1) - folded.log_partition()
 
     def mean_field(self, x: Tensor, steps: int = 30) -> tuple[Tensor, Tensor]:
-        """The best q(h_1) q(h_2) with independent units, from ½: probabilities (B, M_1), (B, M_2).
+        """q(h_1) q(h_2) that no update of one layer betters, from ½: shares (B, M_1), (B, M_2).
 
         A step finds the best q(h_1) for this q(h_2), then the other way round: the bound rises.
         """

@@ -75,7 +75,7 @@ def layers_of_units(
 
 
 def weight_images(weights: Tensor, columns: int = 16) -> tuple[Figure, Axes]:
-    """Weights (M, D) of M units as images: blue below 0, white at 0, orange above.
+    """Weights (M, D) of M units as images: purple below 0, white at 0, orange above.
 
     Each unit has its own scale, so that faint ones are seen, too.
     """
