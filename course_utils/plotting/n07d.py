@@ -108,7 +108,7 @@ def penalty_curves(
     lost = elbo - best  # window by window
     mean, error = lost.mean(1).numpy(), (2 * lost.std(1) / lost.shape[1] ** 0.5).numpy()
     limit = -best.std().item() / len(best) ** 0.5  # the rule's: one standard error of the best
-    top = right.inset_axes((0.16, 0.12, 0.46, 0.5))
+    top = right.inset_axes((0.15, 0.12, 0.3, 0.5))
     near = [k for k, value in enumerate(mean) if value > 6 * limit] or [0]
     for ax, shown in ((right, places), (top, near)):
         how = {"fmt": "o-", "color": PALETTE[0], "capsize": 4}
@@ -117,6 +117,7 @@ def penalty_curves(
         ax.axhline(limit, color="black", linestyle="-.", linewidth=1.2)
     top.set_xticks(near, [f"{penalties[k]:g}" for k in near], fontsize=11)
     top.tick_params(axis="y", labelsize=11)
+    top.spines[:].set_visible(True)
     right.set(xlabel="penalty λ", ylabel="nats per window", title="held-out ELBO minus the best")
     for ax in axes:
         ax.set_xticks(places, [f"{penalty:g}" for penalty in penalties])
