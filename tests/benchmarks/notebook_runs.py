@@ -3,7 +3,7 @@
     python tests/benchmarks/notebook_runs.py [--quick]
 
 Copies are executed, one after the other; memory is the most that the kernel has held. Also how
-much disk the environment of the course takes. On two CPU cores: about seven minutes.
+much disk the environment of the course takes. On two CPU cores: about twelve minutes.
 """
 
 import os
