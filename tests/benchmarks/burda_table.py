@@ -21,8 +21,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
+from four_parts import active_units, mean_and_error
 from muon import Muon
-from record import Pieces, digits_for, options, print_table, save_result
+from record import Pieces, digits_for, options, print_table, save_result, short_hash
 from torch import Tensor, nn
 
 from course_utils.data import ImageData, binarize, scaled
@@ -186,7 +187,7 @@ def trained(
     """A finished training; None where time ran out: the next call goes on."""
     training = Training(row, recipe, images.to(pick_device()), epochs, seed)
     key = f"{row.name} {asdict(recipe)} {len(images)} {epochs} {seed}"
-    path = pieces.folder / f"{abs(hash_of(key))}.pt"
+    path = pieces.folder / f"{short_hash(key)}.pt"
     if path.exists():
         training.go_on_from(path)
     while training.done < epochs:
@@ -199,26 +200,7 @@ def trained(
     return training
 
 
-def hash_of(text: str) -> int:
-    """The same number in every run, as Python's own hash is not."""
-    return int.from_bytes(text.encode(), "big") % (2**61 - 1)
-
-
 # --- scoring -------------------------------------------------------------------------------------
-
-
-def active_units(model: VAE, x: Tensor, draws: int = 50) -> int:
-    """Units whose posterior mean varies over the digits by more than 0.01, of both layers.
-
-    The mean of a unit in the second layer is an average over draws, which varies by the luck of
-    the draws, too; the covariance of two such averages does not. Source: their section 5.2.
-    """
-    one, other = (
-        torch.cat([model.posterior_draws(part, draws)[0].mean(0) for part in x.split(500)])
-        for _ in range(2)
-    )
-    covariance = ((one - one.mean(0)) * (other - other.mean(0))).mean(0)
-    return int((covariance > 0.01).sum())
 
 
 def by_plain_loops(model: VAE, x: Tensor, samples: int) -> float:
@@ -251,11 +233,6 @@ def scored(model: VAE, row: Row, x: Tensor, plan: dict, pieces: Pieces) -> list[
     return found
 
 
-def mean_and_error(values: list[float]) -> tuple[float, float]:
-    t = torch.tensor(values, dtype=torch.float64)
-    return t.mean().item(), (t.std() / math.sqrt(len(t))).item()
-
-
 def measure(row: Row, digits: ImageData, plan: dict, pieces: Pieces) -> dict | None:
     """One row of the table; None where time ran out."""
     epochs = plan["epochs"][row.name]
@@ -266,7 +243,7 @@ def measure(row: Row, digits: ImageData, plan: dict, pieces: Pieces) -> dict | N
     log_p = scored(training.model, row, x, plan, pieces)
     if log_p is None:
         return None
-    nll, error = mean_and_error([-v for v in log_p])
+    nll, error = mean_and_error(-torch.tensor(log_p, dtype=torch.float64))
     seed_everything(0)
     found = {"row": row.name, "published_nll": row.published, "nll": nll, "standard_error": error}
     found |= {"active_units": active_units(training.model, x), "epochs": epochs}
@@ -284,12 +261,12 @@ def estimator(row: Row, digits: ImageData, plan: dict, pieces: Pieces) -> dict |
     samples = plan["sample_sizes"][0]
     here = log_likelihood(training.model, x[:few], samples, progress=False).double().cpu()
     by_size = {
-        str(n): mean_and_error((-log_likelihood(training.model, x, n, progress=False)).tolist())
+        str(n): mean_and_error(-log_likelihood(training.model, x, n, progress=False).double())
         for n in plan["sample_sizes"]
     }
     model = training.model.double()
     there = torch.tensor([-by_plain_loops(model, row, samples) for row in x[:few].double()])
-    difference = mean_and_error((here - there).tolist())
+    difference = mean_and_error(here - there)
     return {"digits": [few, more], "samples": samples, "minus_loops": difference} | {
         "nll_by_samples": by_size
     }

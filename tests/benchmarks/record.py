@@ -98,7 +98,7 @@ class Pieces:
     def __init__(self, name: str, plan: Any, given: argparse.Namespace):
         known = json.dumps([plan, machine()], sort_keys=True, default=str)
         trial = Path(tempfile.mkdtemp()) if given.quick else None
-        self.folder = trial or cache_root() / "benchmarks" / f"{name}-{_short_hash(known)}"
+        self.folder = trial or cache_root() / "benchmarks" / f"{name}-{short_hash(known)}"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.deadline, self.missing = time.perf_counter() + 60 * given.minutes, []
 
@@ -110,7 +110,7 @@ class Pieces:
 
         `measure` itself may give None: not finished, to be called again in the next run.
         """
-        path = self.folder / f"{_short_hash(key)}.json"
+        path = self.folder / f"{short_hash(key)}.json"
         if path.exists():
             return json.loads(path.read_text(encoding="utf-8"))
         found = None if self.out_of_time() else measure()
@@ -132,7 +132,8 @@ class Pieces:
         shutil.rmtree(self.folder)
 
 
-def _short_hash(text: str) -> str:
+def short_hash(text: str) -> str:
+    """Twelve letters that stand for a text: the same ones in every run."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

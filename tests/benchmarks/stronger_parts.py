@@ -8,8 +8,8 @@ several candidates, the ELBO of the last 10,000 training digits, which did not t
 one, with a seed and a number of epochs of its own. All test digits are binarised once with seed 0;
 log p(x) is importance-sampled. Gains are over the baseline of the same seed, digit by digit.
 
-Adding a row is one line in `ROWS`. On one CPU core a row takes seven to ten minutes for one seed,
-in pieces; they are kept, so that `--seeds 2` adds a second seed to what is there.
+Adding a row is one line in `ROWS`. On one CPU core a row takes four to nine minutes for one seed,
+that of convolutions 24, in pieces; they are kept, so that `--seeds 2` adds a second seed.
 """
 
 import itertools

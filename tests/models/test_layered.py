@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from helpers.kinds import LAYERED, PIXELS, grid, lively, some_images
 from helpers.oracles import z_score
 from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
@@ -12,17 +13,9 @@ from torch.nn.functional import pad
 
 from course_utils.models import VAE, ConvDecoderVAE, LadderVAE, TwoLayerVAE
 from course_utils.models.layered import combined
-from course_utils.objectives import iwae_bound, log_likelihood, log_weights
 
-PIXELS = 5
-BUILDERS = {
-    "two layers": lambda: TwoLayerVAE(1, 1, 6, data_dim=PIXELS),
-    "ladder": lambda: LadderVAE(1, 1, 6, data_dim=PIXELS),
-    "two layers, wider": lambda: TwoLayerVAE(3, 2, 6, data_dim=PIXELS),
-    "ladder, wider": lambda: LadderVAE(3, 2, 6, data_dim=PIXELS),
-}
 SMALL = ["two layers", "ladder"]
-every_model = pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
+every_model = pytest.mark.parametrize("build", LAYERED.values(), ids=LAYERED)
 on_the_plane = pytest.mark.parametrize("name", SMALL)
 
 
@@ -31,82 +24,11 @@ def seeded():
     torch.manual_seed(0)
 
 
-def lively(build) -> VAE:
-    """Weights so large that every part matters; q is wide, so that importance weights behave."""
-    model = build().double().requires_grad_(False)
-    for name, weights in model.named_parameters():
-        if not ("encoder" in name or name.startswith("evidence")):
-            weights.copy_(0.8 * torch.randn_like(weights))
-    model.prior[-1].weight.mul_(0.3)
-    model.upper_encoder[-1].bias[model.sizes[1] :] = 0.5
-    lower = model.evidence if isinstance(model, LadderVAE) else model.encoder[-1]
-    lower.bias[model.sizes[0] :] = 1.0
-    return model
-
-
-def some_images(n: int = 3) -> torch.Tensor:
-    return torch.tensor(list(itertools.product([0.0, 1.0], repeat=PIXELS)))[3 : 3 + n].double()
-
-
-def grid() -> tuple[torch.Tensor, float]:
-    """Codes (G, 1, 2) that cover the plane, and the logarithm of the area of each."""
-    ticks = torch.linspace(-12, 12, 401, dtype=torch.float64)
-    return torch.cartesian_prod(ticks, ticks)[:, None], 2 * math.log(ticks[1] - ticks[0])
-
-
-def on_the_grid(model: VAE, x: torch.Tensor):
-    """log p(x, z), log q(z|x), both (G, B), and the log area."""
-    z, log_area = grid()
-    z = z.expand(-1, len(x), -1)
-    log_joint = model.log_prior(z) + model.log_prob_of(x, model.decode(z))
-    return log_joint, model.log_posterior(z, x), log_area
-
-
 def normal(mu, log_var) -> Independent:
     return Independent(Normal(mu, torch.exp(log_var / 2)), 1)
 
 
 # --- shapes and gradients ---
-
-
-@every_model
-@pytest.mark.parametrize("leading", [(5,), (0,), (), (3, 5)], ids=str)
-def test_shapes_for_any_leading_axes(build, leading):
-    model = build()
-    x, M = torch.rand(*leading, PIXELS), model.latent_dim
-    mu, log_var = model.encode(x)
-    z, log_q = model.posterior_draws(x, 4)
-    assert mu.shape == log_var.shape == model.encode_mean(x).shape == (*leading, M)
-    assert z.shape == (4, *leading, M) and model.decode(z).shape == (4, *leading, PIXELS)
-    assert log_q.shape == model.log_prior(z).shape == model.log_posterior(z, x).shape
-    assert log_q.shape == (4, *leading)
-    assert [t.shape for t in model.elbo_terms(x)] == [leading, leading]
-    assert model.loss(x).shape == leading
-
-
-@every_model
-def test_rows_do_not_influence_each_other(build):
-    model, x = lively(build), torch.rand(4, PIXELS).double()
-    z = torch.randn(4, model.latent_dim).double()
-    torch.testing.assert_close(model.encode_mean(x)[2], model.encode_mean(x[2]))
-    torch.testing.assert_close(model.log_posterior(z, x)[2], model.log_posterior(z[2], x[2]))
-    torch.testing.assert_close(model.log_prior(z)[2], model.log_prior(z[2]))
-
-
-@every_model
-def test_loss_has_a_gradient_for_every_parameter(build):
-    model = lively(build).requires_grad_(True)
-    model.loss(some_images(20)).sum().backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad.isfinite().all() and parameter.grad.any(), name
-
-
-@every_model
-@pytest.mark.parametrize("n", [0, 7])
-def test_samples_are_decoded_draws_of_the_prior(build, n):
-    images = build().sample(n)
-    assert images.shape == (n, PIXELS) and not images.requires_grad
-    assert ((images > 0) & (images < 1)).all()
 
 
 @pytest.mark.parametrize("likelihood", ["continuous_bernoulli", "gaussian"])
@@ -148,7 +70,7 @@ def test_the_prior_is_torch_s_chain_of_normals(build):
 
 @on_the_plane
 def test_prior_and_q_are_densities(name):
-    model, x = lively(BUILDERS[name]), some_images()
+    model, x = lively(LAYERED[name]), some_images()
     z, log_area = grid()
     total = torch.exp(model.log_prior(z) + log_area).sum()
     assert total.item() == pytest.approx(1, abs=1e-3)
@@ -158,7 +80,7 @@ def test_prior_and_q_are_densities(name):
 
 @on_the_plane
 def test_draws_have_the_moments_of_their_density(name):
-    model, x = lively(BUILDERS[name]), some_images(2)
+    model, x = lively(LAYERED[name]), some_images(2)
     z, log_area = grid()
     p = torch.exp(model.log_prior(z) + log_area)
     q = torch.exp(model.log_posterior(z.expand(-1, 2, -1), x) + log_area)
@@ -178,7 +100,7 @@ def test_a_chain_knows_the_density_of_its_draws(build):
 
 
 def test_the_image_depends_on_the_lower_code_alone():
-    model = lively(BUILDERS["ladder, wider"])
+    model = lively(LAYERED["ladder, wider"])
     z = torch.randn(4, 5).double()
     other = z.clone()
     other[:, 3:] += 1
@@ -194,34 +116,11 @@ def test_the_lower_q_of_a_ladder_hears_from_above():
         ]
         return (chains[0][1] - chains[1][1]).abs().max()
 
-    assert moved(lively(BUILDERS["ladder, wider"])) > 1e-3
-    assert moved(lively(BUILDERS["two layers, wider"])) == 0
+    assert moved(lively(LAYERED["ladder, wider"])) > 1e-3
+    assert moved(lively(LAYERED["two layers, wider"])) == 0
 
 
 # --- two layers: bounds ---
-
-
-@on_the_plane
-def test_elbo_and_its_one_sample_bound_are_those_of_quadrature(name):
-    """E_q[log p(x, z) - log q(z|x)] as a sum over a grid."""
-    model, x = lively(BUILDERS[name]), some_images()
-    log_joint, log_q, log_area = on_the_grid(model, x)
-    exact = (torch.exp(log_q + log_area) * (log_joint - log_q)).sum(0)
-    many = x.repeat(20_000, 1)
-    for draws in (model.elbo(many), iwae_bound(model, many, 1)):
-        assert z_score(draws.view(-1, len(x)), exact).abs().max() < 4.5
-
-
-@on_the_plane
-@pytest.mark.parametrize("share", [0.0, 0.3])
-def test_weights_average_to_the_probability_on_the_grid(name, share):
-    model, x = lively(BUILDERS[name]), some_images()
-    log_joint, _, log_area = on_the_grid(model, x)
-    log_p = log_joint.logsumexp(0) + log_area
-    weights = log_weights(model, x.repeat(5_000, 1), 8, share).exp().mean(0)
-    assert z_score(weights.view(-1, len(x)), log_p.exp()).abs().max() < 4.5
-    found = log_likelihood(model, x, 20_000, progress=False)
-    torch.testing.assert_close(found, log_p, atol=0.1, rtol=0)
 
 
 @every_model
@@ -247,7 +146,7 @@ def test_unit_kls_add_up_to_the_kl_of_torch(build):
 
 
 def test_a_ladder_s_lower_kl_is_torch_s():
-    model, x = lively(BUILDERS["ladder, wider"]), some_images()
+    model, x = lively(LAYERED["ladder, wider"]), some_images()
     z = torch.randn(3, 5).double()
     z_1, z_2 = model.layers(z)
     chain = model.chain(x, lambda *_: z_1, lambda *_: z_2)

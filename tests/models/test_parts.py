@@ -1,11 +1,11 @@
 """Deeper networks, flows and learned priors against quadrature, autograd and torch's own."""
 
-import itertools
 import math
 
 import numpy as np
 import pytest
 import torch
+from helpers.kinds import PARTS, PIXELS, grid, lively, on_the_grid, some_images
 from helpers.oracles import z_score
 from scipy import stats
 from torch import nn
@@ -21,19 +21,6 @@ from course_utils.models import (
 )
 from course_utils.models.parts import AutoregressiveStep, one_draw_terms
 from course_utils.models.priors import STEEPEST, CouplingStep
-from course_utils.objectives import iwae_bound, log_likelihood, log_weights
-
-PIXELS = 5
-BUILDERS = {
-    "deep": lambda: DeepVAE(2, 6, 2, 3, data_dim=PIXELS),
-    "deep with skips": lambda: DeepVAE(2, 6, 3, 2, data_dim=PIXELS, skips=True),
-    "flow": lambda: FlowVAE(2, 6, 2, 7, data_dim=PIXELS),
-    "flow of one step": lambda: FlowVAE(2, 6, 1, 7, data_dim=PIXELS),
-    "mixture prior": lambda: MixturePriorVAE(2, 6, 3, data_dim=PIXELS),
-    "VampPrior": lambda: VampPriorVAE(2, 6, 4, data_dim=PIXELS),
-    "flow prior": lambda: FlowPriorVAE(2, 6, 3, 8, data_dim=PIXELS),
-}
-every_part = pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
 
 
 @pytest.fixture(autouse=True)
@@ -41,75 +28,7 @@ def seeded():
     torch.manual_seed(0)
 
 
-def lively(build) -> VAE:
-    """Weights so large that every part matters; q is wide, so that importance weights behave."""
-    model = build().double().requires_grad_(False)
-    for name, weights in model.named_parameters():
-        if not name.startswith("encoder"):
-            weights.copy_(torch.randn_like(weights) * (0.7 if "flow" in name else 0.8))
-    model.encoder[-1].bias[2:4] = 0.4
-    return model
-
-
-def some_images(n: int = 3) -> torch.Tensor:
-    return torch.tensor(list(itertools.product([0.0, 1.0], repeat=PIXELS)))[3 : 3 + n].double()
-
-
-def grid(n: int = 301, end: float = 9.0) -> tuple[torch.Tensor, float]:
-    """Codes (G, 1, 2) that cover the plane, and the logarithm of the area of each."""
-    ticks = torch.linspace(-end, end, n, dtype=torch.float64)
-    return torch.cartesian_prod(ticks, ticks)[:, None], 2 * math.log(ticks[1] - ticks[0])
-
-
-def on_the_grid(model: VAE, x: torch.Tensor):
-    """log p(x, z), log q(z|x), both (G, B), and the log area."""
-    z, log_area = grid()
-    z = z.expand(-1, len(x), -1)
-    log_joint = model.log_prior(z) + model.log_prob_of(x, model.decode(z))
-    return log_joint, model.log_posterior(z, x), log_area
-
-
 # --- shapes and gradients ---
-
-
-@every_part
-@pytest.mark.parametrize("leading", [(5,), (0,), (), (3, 5)], ids=str)
-def test_shapes_for_any_leading_axes(build, leading):
-    model = build()
-    x = torch.rand(*leading, PIXELS)
-    mu, log_var = model.encode(x)
-    z, log_q = model.posterior_draws(x, 4)
-    assert mu.shape == log_var.shape == model.encode_mean(x).shape == (*leading, 2)
-    assert z.shape == (4, *leading, 2)
-    assert log_q.shape == model.log_prior(z).shape == model.log_posterior(z, x).shape
-    assert log_q.shape == (4, *leading)
-    assert [t.shape for t in model.elbo_terms(x)] == [leading, leading]
-    assert model.loss(x).shape == leading
-
-
-@every_part
-def test_rows_do_not_influence_each_other(build):
-    model, x = lively(build), torch.rand(4, PIXELS).double()
-    z = torch.randn(4, 2).double()
-    torch.testing.assert_close(model.encode_mean(x)[2], model.encode_mean(x[2]))
-    torch.testing.assert_close(model.log_posterior(z, x)[2], model.log_posterior(z[2], x[2]))
-    torch.testing.assert_close(model.log_prior(z)[2], model.log_prior(z[2]))
-
-
-@every_part
-def test_loss_has_a_gradient_for_every_parameter(build):
-    model = lively(build).requires_grad_(True)
-    model.loss(some_images(20)).sum().backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad.isfinite().all() and parameter.grad.any(), name
-
-
-@every_part
-@pytest.mark.parametrize("n", [0, 7])
-def test_samples_are_decoded_draws_of_the_prior(build, n):
-    images = build().sample(n)
-    assert images.shape == (n, PIXELS) and not images.requires_grad
-    assert ((images > 0) & (images < 1)).all()
 
 
 @pytest.mark.parametrize("likelihood", ["continuous_bernoulli", "gaussian"])
@@ -141,44 +60,8 @@ def test_size_below_one_is_named(cls, name):
 # --- bounds ---
 
 
-@every_part
-def test_elbo_and_its_one_sample_bound_are_those_of_quadrature(build):
-    """E_q[log p(x, z) - log q(z|x)] as a sum over a grid."""
-    model, x = lively(build), some_images()
-    log_joint, log_q, log_area = on_the_grid(model, x)
-    exact = (torch.exp(log_q + log_area) * (log_joint - log_q)).sum(0)
-    many = x.repeat(20_000, 1)
-    for draws in (model.elbo(many), iwae_bound(model, many, 1)):
-        assert z_score(draws.view(-1, len(x)), exact).abs().max() < 4.5
-
-
-@every_part
-@pytest.mark.parametrize("share", [0.0, 0.3])
-def test_weights_average_to_the_probability_on_the_grid(build, share):
-    model, x = lively(build), some_images()
-    log_joint, _, log_area = on_the_grid(model, x)
-    log_p = log_joint.logsumexp(0) + log_area
-    weights = log_weights(model, x.repeat(5_000, 1), 8, share).exp().mean(0)
-    assert z_score(weights.view(-1, len(x)), log_p.exp()).abs().max() < 4.5
-
-
-@every_part
-def test_bounds_rise_with_the_samples_and_stay_below_log_p(build):
-    model, x = lively(build), some_images(1)
-    log_joint, _, log_area = on_the_grid(model, x)
-    log_p = log_joint.logsumexp(0) + log_area
-    bounds = [iwae_bound(model, x.repeat(4_000, 1), k)[:, None] for k in (1, 5, 50)]
-    for looser, tighter in itertools.pairwise(bounds):
-        assert z_score(tighter - looser, 0.0) > 4.5
-    assert all(z_score(bound, log_p) < 4.5 for bound in bounds)
-    relative = (log_weights(model, x, 20_000) - log_p).exp()  # its mean is 1
-    error = relative.std() / 20_000**0.5
-    assert error < 0.05
-    assert (log_likelihood(model, x, 20_000, progress=False) - log_p).abs() < 4.5 * error
-
-
 def test_one_draw_terms_agree_on_average_with_the_formula():
-    model, x = lively(BUILDERS["deep"]), some_images()
+    model, x = lively(PARTS["deep"]), some_images()
     log_lik, kl = one_draw_terms(model, x.repeat(20_000, 1))
     exact_kl = model.elbo_terms(x)[1]
     assert z_score(kl.view(-1, len(x)), exact_kl).abs().max() < 4.5
@@ -273,14 +156,14 @@ def test_a_flow_s_log_determinant_is_that_of_autograd(steps):
 
 
 def test_a_flow_knows_the_density_of_its_draws():
-    model, x = lively(BUILDERS["flow"]), some_images()
+    model, x = lively(PARTS["flow"]), some_images()
     z, log_q = model.posterior_draws(x, 50)
     torch.testing.assert_close(log_q, model.log_posterior(z, x), rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize("name", ["flow", "flow of one step"])
 def test_a_flow_s_q_is_a_density(name):
-    model, x = lively(BUILDERS[name]), some_images()
+    model, x = lively(PARTS[name]), some_images()
     _, log_q, log_area = on_the_grid(model, x)
     q = torch.exp(log_q + log_area)
     np.testing.assert_allclose(q.sum(0), 1, atol=1e-3)  # its kinks cost the grid some digits
@@ -291,7 +174,7 @@ def test_a_flow_s_q_is_a_density(name):
 
 
 def test_a_flow_s_q_need_not_be_normal():
-    model = lively(BUILDERS["flow"])
+    model = lively(PARTS["flow"])
     for step in model.flow:
         step.out.weight.mul_(4)
     draws = model.posterior_draws(some_images(), 20_000)[0]
@@ -299,7 +182,7 @@ def test_a_flow_s_q_need_not_be_normal():
 
 
 def test_the_flow_of_one_image_is_not_that_of_another():
-    model, x = lively(BUILDERS["flow"]), some_images(2)
+    model, x = lively(PARTS["flow"]), some_images(2)
     _, _, contexts = model.encode_all(x)
     y = torch.randn(9, 1, 2).double()
     moved = model.bend(y, contexts)[0]
@@ -307,7 +190,7 @@ def test_the_flow_of_one_image_is_not_that_of_another():
 
 
 def test_a_flow_that_moves_nothing_leaves_the_plain_vae():
-    model, x = lively(BUILDERS["flow"]), some_images()
+    model, x = lively(PARTS["flow"]), some_images()
     for step in model.flow:
         step.out.weight.zero_()
         step.out.bias.copy_(torch.tensor([0.0, 0.0, 60.0, 60.0]))  # t = 0, s = 1
@@ -330,20 +213,20 @@ learned_priors = pytest.mark.parametrize("name", ["mixture prior", "VampPrior"])
 
 @learned_priors
 def test_a_learned_prior_is_torch_s_mixture(name):
-    model, z = lively(BUILDERS[name]), 2 * torch.randn(4, 5, 2).double()
+    model, z = lively(PARTS[name]), 2 * torch.randn(4, 5, 2).double()
     torch.testing.assert_close(model.log_prior(z), by_torch(model).log_prob(z))
 
 
 @learned_priors
 def test_a_learned_prior_is_a_density(name):
-    model = lively(BUILDERS[name])
+    model = lively(PARTS[name])
     z, log_area = grid(601, 18.0)
     total = torch.exp(model.log_prior(z[:, 0]) + log_area).sum()
     assert total.item() == pytest.approx(1, abs=1e-6)
 
 
 def test_a_mixture_is_scipy_s_sum_of_densities():
-    model, z = lively(BUILDERS["mixture prior"]), torch.randn(6, 2).double()
+    model, z = lively(PARTS["mixture prior"]), torch.randn(6, 2).double()
     w = np.exp(model.prior_logits.numpy())
     parts = [
         stats.multivariate_normal(mu, np.diag(np.exp(log_var))).pdf(z.numpy())
@@ -355,7 +238,7 @@ def test_a_mixture_is_scipy_s_sum_of_densities():
 
 @learned_priors
 def test_draws_of_a_learned_prior_have_its_mean_and_variance(name):
-    model = lively(BUILDERS[name])
+    model = lively(PARTS[name])
     z = model.prior_draws(torch.empty(200, 300, 2).double()).view(-1, 2)
     prior = by_torch(model)
     assert z_score(z, prior.mean).abs().max() < 4.5
@@ -379,7 +262,7 @@ def test_a_mixture_begins_as_wide_as_the_standard_normal():
 
 
 def test_vampprior_is_the_mean_of_its_pseudo_inputs_posteriors():
-    model, z = lively(BUILDERS["VampPrior"]), torch.randn(6, 2).double()
+    model, z = lively(PARTS["VampPrior"]), torch.randn(6, 2).double()
     u = torch.sigmoid(model.pseudo_logits)
     log_q = torch.stack([model.log_posterior(z, one) for one in u])
     torch.testing.assert_close(model.log_prior(z), log_q.logsumexp(0) - math.log(len(u)))
@@ -387,7 +270,7 @@ def test_vampprior_is_the_mean_of_its_pseudo_inputs_posteriors():
 
 @pytest.mark.parametrize("images", [3, 9])
 def test_pseudo_inputs_begin_as_training_images(images):
-    model = BUILDERS["VampPrior"]()
+    model = PARTS["VampPrior"]()
     before = model.pseudo_logits.detach().clone()
     x = torch.randint(0, 256, (images, PIXELS), dtype=torch.uint8)
     model.start_at_mean(x)
@@ -455,7 +338,7 @@ def test_a_flow_prior_goes_both_ways_with_autograd_s_determinant(latent_dim, ste
 
 def gentle_flow_prior() -> FlowPriorVAE:
     """One that stays on the grid, and is still far from normal."""
-    model = BUILDERS["flow prior"]().double().requires_grad_(False)
+    model = PARTS["flow prior"]().double().requires_grad_(False)
     for parameter in model.prior_flow.parameters():
         nn.init.normal_(parameter, std=0.35)
     return model
