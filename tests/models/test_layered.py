@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from helpers.kinds import LAYERED, PIXELS, grid, lively, some_images
+from helpers.kinds import LAYERED, PIXELS, grid, lively, on_the_grid, some_images
 from helpers.oracles import z_score
 from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
@@ -13,6 +13,7 @@ from torch.nn.functional import pad
 
 from course_utils.models import VAE, ConvDecoderVAE, LadderVAE, TwoLayerVAE
 from course_utils.models.layered import combined
+from course_utils.objectives import log_likelihood
 
 SMALL = ["two layers", "ladder"]
 every_model = pytest.mark.parametrize("build", LAYERED.values(), ids=LAYERED)
@@ -121,6 +122,14 @@ def test_the_lower_q_of_a_ladder_hears_from_above():
 
 
 # --- two layers: bounds ---
+
+
+@on_the_plane
+def test_likelihood_is_that_of_the_grid(name):
+    model, x = lively(LAYERED[name]), some_images()
+    log_joint, _, log_area = on_the_grid(model, x)
+    found = log_likelihood(model, x, 20_000, progress=False)
+    torch.testing.assert_close(found, log_joint.logsumexp(0) + log_area, atol=0.1, rtol=0)
 
 
 @every_model
