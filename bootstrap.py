@@ -34,15 +34,6 @@ VENV_PYTHON = os.path.join(
 )
 READY = os.path.join(VENV, ".ready")  # the stamp: with which requirements the course was imported
 UNFINISHED = os.path.join(VENV, ".unfinished")  # there while a first installation runs
-# Every kernel of the environment runs this file before a notebook's first cell.
-KERNEL_CONFIG = os.path.join(VENV, "etc", "ipython", "ipython_kernel_config.py")
-
-# Not in the kernel's own kernel.json: what stands there overrules the reader's environment.
-KERNEL_SETTINGS = """\
-# Written by bootstrap.py. The package says how torch's threads wait for each other, unless the
-# environment says it. They listen only before torch is loaded, and notebooks import that first.
-import course_utils
-"""
 
 OLDEST = (3, 11)
 # What tells an environment from an empty one: something of each part that `make` commands use.
@@ -286,15 +277,6 @@ def install(torch_index, update):
             sys.exit("The installation did not succeed; pip's own message is above.")
 
 
-def settle_kernels():
-    """Let kernels import the course's package first of all, unless they are settled already."""
-    if not os.path.exists(KERNEL_CONFIG):
-        if not os.path.isdir(os.path.dirname(KERNEL_CONFIG)):
-            os.makedirs(os.path.dirname(KERNEL_CONFIG))
-        with open(KERNEL_CONFIG, "w") as settings:
-            settings.write(KERNEL_SETTINGS)
-
-
 def import_problem(name):
     """Why `import name` fails in `.venv`, in one sentence; None if it does not."""
     status, _, errors = venv_python("-c", "import " + name)
@@ -319,7 +301,6 @@ def bring_up_to_date(found):
         found = frozenset()
     others = NEEDED - frozenset(["course_utils"])  # which a moved checkout does not find
     install(torch_index, update=os.path.exists(READY) and found >= others)
-    settle_kernels()
     if os.path.exists(UNFINISHED):
         os.remove(UNFINISHED)
     missing = sorted(NEEDED - found_in_venv())

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from course_utils.arguments import count, described, number
 from course_utils.models import VAE
+from course_utils.session import pick_threads, torch_threads
 
 CHUNK_ELEMENTS = 1_000_000  # activations a layer holds, 4 MB: larger ones leave the cache
 
@@ -183,9 +184,9 @@ def log_likelihood(model: VAE, x: Tensor, num_samples: int = 500, progress: bool
     # One tensor for the results: many small ones, kept between large ones that come and go, would
     # leave the allocator holes that it cannot use again, a gigabyte of them.
     estimates = x.new_full((len(x),), -math.inf)
-    with tqdm(
-        total=len(x), desc="log-likelihood", unit="image", disable=not progress, leave=False
-    ) as bar:
+    hidden = {"disable": not progress, "leave": False}
+    bar = tqdm(total=len(x), desc="log-likelihood", unit="image", **hidden)
+    with torch_threads(pick_threads()), bar:
         for chunk, total in zip(x.split(rows), estimates.split(rows)):
             for done in range(0, num_samples, per_draw):
                 log_w = log_weights(model, chunk, min(per_draw, num_samples - done))

@@ -8,6 +8,7 @@ import platform
 import random
 import time
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from course_utils import WAITING, __version__
+from course_utils import __version__
 from course_utils.arguments import count
 
 T = TypeVar("T")
@@ -114,17 +115,35 @@ def own_seed(seed: int):
             torch.mps.set_rng_state(mps_state)
 
 
-def pick_threads() -> int:
-    """How many threads to train with on the CPU: torch's number, or fewer beside busy programs.
+# Torch's number of threads as it was before `setup`: its own choice, or the reader's.
+_MOST_THREADS = torch.get_num_threads()
 
-    Threads that wait for each other in a busy loop are slower than one, where another program
-    takes turns with them. Where the environment says how they wait or how many they are (see
-    `course_utils.WAITING`), nothing is left to choose; elsewhere those cores count that are free.
+
+def pick_threads() -> int:
+    """How many threads a long computation on the CPU may use: as many as there are free cores.
+
+    Threads wait for each other in a loop that keeps their cores busy. Where another program takes
+    turns with them, all wait for the one whose turn is over, and several are slower than one.
+    `OMP_NUM_THREADS` in the environment leaves nothing to choose, and no number is larger than
+    torch's own, or than the one that `torch.set_num_threads` has set (1 counts as not set: it is
+    what `setup` leaves).
     """
     threads = torch.get_num_threads()
-    if threads == 1 or any(name in os.environ for name in (*WAITING, "OMP_NUM_THREADS")):
+    if "OMP_NUM_THREADS" in os.environ:
         return threads
-    return max(1, min(threads, (os.cpu_count() or threads) - _busy_programs()))
+    most = _MOST_THREADS if threads == 1 else threads
+    return max(1, min(most, (os.cpu_count() or most) - _busy_programs()))
+
+
+@contextmanager
+def torch_threads(number: int) -> Iterator[None]:
+    """So many threads for torch within a block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _busy_programs(looks: int = 5) -> int:
@@ -146,6 +165,10 @@ def _busy_programs(looks: int = 5) -> int:
 def setup(seed: int = 0) -> torch.device:
     """Prepare a notebook: seed everything, set the plot style, print one line, return the device.
 
+    On the CPU, torch gets one thread: the steps of a notebook's own loops are so small that
+    threads would wait for each other longer than they compute. `fit` and `log_likelihood` pick
+    their own number.
+
     Args:
         seed: base seed. The environment variable `COURSE_SEED_SHIFT` is added to it, so that
             every notebook can be tried with other seeds without an edit.
@@ -161,6 +184,8 @@ def setup(seed: int = 0) -> torch.device:
     # Half a page of warning about a widget that is only a progress bar helps nobody.
     warnings.filterwarnings("ignore", message="IProgress not found")
     device = pick_device()
+    if device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     print(
         f"course_utils {__version__}, torch {torch.__version__}, "

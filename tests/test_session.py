@@ -3,8 +3,6 @@
 import itertools
 import os
 import random
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -230,54 +228,49 @@ def test_palette_holds_eight_different_colours():
 # --- threads ---
 
 
-def picked(code: str = "", **variables: str) -> list[str]:
-    """What a fresh interpreter prints: how torch's threads wait, and how many there are."""
-    environment = {k: v for k, v in os.environ.items() if k not in session.WAITING}
-    environment.pop("OMP_NUM_THREADS", None)
-    run = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport course_utils, os; print(os.environ.get('X'), "
-         "*(os.environ.get(name) for name in course_utils.WAITING))"],
-        env=environment | variables, check=True, capture_output=True, text=True, cwd=ROOT,
-    )  # fmt: skip
-    return run.stdout.split()[1:]
-
-
-def test_threads_wait_asleep_unless_the_reader_says_how():
-    assert picked() == ["None", "0", "0"]
-    assert picked(OMP_WAIT_POLICY="ACTIVE") == ["ACTIVE", "None", "None"]
-    assert picked(GOMP_SPINCOUNT="1000") == ["None", "1000", "None"]
-
-
-@pytest.mark.slow
-def test_after_torch_nothing_is_said_that_would_not_be_heard():
-    assert picked("import torch") == ["None", "None", "None"]
-
-
 @pytest.fixture
 def machine(monkeypatch):
     """A machine with four cores, beside as many busy programs as the test says."""
-    for name in (*session.WAITING, "OMP_NUM_THREADS"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     there = {"threads": 4, "busy": 0}
+    monkeypatch.setattr(session, "_MOST_THREADS", 4)
     monkeypatch.setattr(torch, "get_num_threads", lambda: there["threads"])
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: there.update(threads=n))
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     monkeypatch.setattr(session, "_busy_programs", lambda: there["busy"])
     return there
 
 
-def test_cores_that_others_use_are_left_to_them(machine):
+@pytest.mark.parametrize("threads", [4, 1])  # torch's own, and what `setup` leaves
+def test_cores_that_others_use_are_left_to_them(machine, threads):
+    machine["threads"] = threads
     for busy, picked in [(0, 4), (1, 3), (3, 1), (9, 1)]:
         machine["busy"] = busy
         assert session.pick_threads() == picked
+
+
+def test_no_more_threads_than_the_reader_has_set(machine):
     machine |= {"threads": 2, "busy": 1}
     assert session.pick_threads() == 2  # three cores are free
 
 
-@pytest.mark.parametrize("name", [*session.WAITING, "OMP_NUM_THREADS"])
-def test_what_the_environment_says_of_threads_is_kept(machine, monkeypatch, name):
-    monkeypatch.setenv(name, "4")
+def test_what_the_environment_says_of_threads_is_kept(machine, monkeypatch, capsys):
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
     machine["busy"] = 9
-    assert session.pick_threads() == 4
+    monkeypatch.setattr(session, "pick_device", lambda: torch.device("cpu"))
+    session.setup()
+    assert machine["threads"] == session.pick_threads() == 4
+
+
+def test_the_own_loops_of_a_notebook_have_one_thread(machine, monkeypatch, capsys):
+    """On the CPU; a longer computation picks more, and leaves one behind."""
+    monkeypatch.setattr(session, "pick_device", lambda: torch.device("cpu"))
+    for _ in range(2):  # a cell run again changes nothing
+        session.setup()
+        assert machine["threads"] == 1 and session.pick_threads() == 4
+    with session.torch_threads(session.pick_threads()):
+        assert machine["threads"] == 4
+    assert machine["threads"] == 1
 
 
 @pytest.mark.parametrize(

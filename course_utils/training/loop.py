@@ -23,7 +23,7 @@ from course_utils.arguments import count, described, function_of, number
 from course_utils.data import ImageData
 from course_utils.data import binarize as binarize_once
 from course_utils.files import file_to_write
-from course_utils.session import own_seed, pick_threads
+from course_utils.session import own_seed, pick_threads, torch_threads
 from course_utils.training.checkpoints import (
     UNFIT,
     CheckpointError,
@@ -197,17 +197,6 @@ def _elbo_scores(model: Any, x: Tensor) -> dict[str, Tensor]:
     log_lik, kl = model.elbo_terms(x)
     elbo = log_lik - kl
     return {"loss": -elbo, "elbo": elbo, "log_lik": log_lik, "kl": kl}
-
-
-@contextmanager
-def torch_threads(number: int) -> Iterator[None]:
-    """So many threads for torch within a block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -2,10 +2,10 @@
 
     python tests/benchmarks/busy_neighbour.py [--quick]
 
-Steps of `fit` (784-400-20, grey pixels, 200 rows) in processes of their own: with torch's threads
-waiting in a loop, as they do by default; asleep, as the course's kernel and package say; and with
-the number of threads that `fit` picks where nobody has said how they wait. Each quiet, and beside
-one process that computes without end; in turns, so that all meet the same noise.
+Steps of `fit` (784-400-20, grey pixels, 200 rows) in processes of their own: with as many threads
+as torch takes; with one, as `setup` leaves it for a notebook's own loops; and with the number that
+`fit` picks. Each quiet, and beside one process that computes without end; in turns, so that all
+meet the same noise.
 """
 
 import os
@@ -15,20 +15,17 @@ import sys
 from record import lower_quartile, options, print_table, save_result
 
 WAYS = {
-    "threads wait in a loop (torch's default)": {"GOMP_SPINCOUNT": "", "OMP_WAIT_POLICY": ""},
-    "threads wait asleep (the course)": {},
-    "torch loaded before the course: fit picks the number of threads": {"BEFORE": "1"},
+    "torch's default": {"DEFAULT": "1"},
+    "one, as `setup` leaves it": {"OMP_NUM_THREADS": "1"},
+    "as many as `fit` picks": {},
 }
 BUSY = "while True: pass"
 CHILD = """
 import os, sys, time
-if os.environ.get("BEFORE"):
-    import torch
 from course_utils.models import VAE
-from course_utils.session import pick_threads
+from course_utils.session import pick_threads, torch_threads
 import torch
 from tqdm import tqdm
-from course_utils.training.loop import torch_threads
 from course_utils.training.steps import Steps, default_loss
 
 batches, rounds = int(sys.argv[1]), int(sys.argv[2])
@@ -48,10 +45,7 @@ print(threads, *found[1:])
 
 def measure(variables: dict[str, str], busy: bool, batches: int, rounds: int) -> tuple:
     """Threads, and seconds a step in each round, in a process with its own environment."""
-    environment = {k: v for k, v in os.environ.items() if "OMP" not in k and k != "KMP_BLOCKTIME"}
-    if "GOMP_SPINCOUNT" in variables:  # set, so that the package leaves them, and to the default
-        environment |= {"KMP_BLOCKTIME": "200", "DEFAULT": "1"}
-    environment |= {k: v for k, v in variables.items() if v}
+    environment = {k: v for k, v in os.environ.items() if "OMP" not in k} | variables
     other = subprocess.Popen([sys.executable, "-c", BUSY]) if busy else None
     try:
         command = [sys.executable, "-c", CHILD, str(batches), str(rounds)]
@@ -78,7 +72,7 @@ def main() -> None:
     default = ms[next(iter(WAYS)), False]
     rows = [
         {
-            "threads are": way,
+            "threads": way,
             "quiet_ms": ms[way, False],
             "busy_ms": ms[way, True],
             "busy_to_quiet": ms[way, True] / ms[way, False],
