@@ -9,7 +9,7 @@ from course_utils.exercises.common import uniform
 
 @exercise(
     "07d",
-    "against the smallest value of the penalised square, for groups that live and groups that die",
+    "against the rows that make ½‖new − old‖² + amount·‖new‖ smallest; some of them are 0",
     lambda: [
         (torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.0, -2.0]]), 1.0),
         (torch.randn(6, 5), 2.0),

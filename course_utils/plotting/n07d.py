@@ -187,16 +187,18 @@ def _stack(ax: Axes, x: Tensor, names: Sequence[str]) -> None:
 def _table(
     ax: Axes, table: Tensor, truth: Tensor, names: Sequence[str], numbers: bool = True
 ) -> None:
-    """A table of scores, [to, from], in grey; a frame around each true arrow."""
-    shown = table.double() / table.double().max().clamp(min=1e-12)
+    """A table of scores, [to, from], in grey; a frame around each true arrow. NaN stays empty."""
+    largest = table.double().nan_to_num(0.0).max().clamp(min=1e-12)
+    shown = table.double() / largest
     ax.imshow(shown, cmap="Greys", vmin=0, vmax=1.25)
     ax.set_xticks(range(len(names)), [f"from {name}" for name in names], fontsize=11)
     ax.set_yticks(range(len(names)), [f"to {name}" for name in names])
     ax.grid(False)
     if numbers:
-        limit = 0.6 * float(table.max())
+        limit = 0.6 * float(largest)
         write_numbers(ax, table, "{:.2f}", lambda value: value > limit, fontsize=11)
     for to, source in torch.nonzero(truth).tolist():
-        colour = PALETTE[7] if to == source else PALETTE[1]
-        place = (source - 0.46, to - 0.46)
-        ax.add_patch(Rectangle(place, 0.92, 0.92, fill=False, edgecolor=colour, linewidth=3))
+        colour = PALETTE[6] if to == source else PALETTE[1]
+        place = (source - 0.44, to - 0.44)
+        for edge, width in (("white", 6), (colour, 3)):  # seen on a dark cell, too
+            ax.add_patch(Rectangle(place, 0.88, 0.88, fill=False, edgecolor=edge, linewidth=width))
