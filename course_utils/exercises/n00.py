@@ -24,6 +24,12 @@ def bits_per_dimension(log_p, D):
         "The density of v = 256 x is not that of x. What must uniform pixels cost?": -bits,
         "That is in nats; a bit is log 2 nats.": (8 - bits) * math.log(2),
         "Check a sign: a higher density must cost fewer bits.": 8 + bits,
+        "From nats to bits one divides by log 2; you multiplied.": (
+            8 * math.log(2) ** 2 - log_p / D * math.log(2)
+        ),
+        "From nats to bits one divides by log 2; you multiplied log p.": (
+            8 - log_p / D * math.log(2)
+        ),
         "Only one of the D pixels was rescaled by 256.": 8 / D - bits,
         "That is the cost of the whole image, not of one dimension.": (8 - bits) * D,
         "Here v = 256 x, not 255 x.": math.log2(255) - bits,

@@ -55,6 +55,9 @@ def hole_loss(x, x_hat, mask):
         "Only x is masked: x_hat still counts everywhere.": (
             ((1 - mask) * x - x_hat).square().sum(1)
         ),
+        "Only x_hat is masked: where a pixel was seen, x itself is left over.": (
+            (x - (1 - mask) * x_hat).square().sum(1)
+        ),
         "Compare with the whole x: where pixels are missing, the masked image says 0.": (
             ((1 - mask) * x_hat).square().sum(1)
         ),

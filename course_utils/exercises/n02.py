@@ -54,6 +54,8 @@ def two_pixels():
     return (A, mean, variance, torch.linalg.eigvalsh(joint[1:, 1:]).prod()), {
         "A_11: W^T W is there; what does the noise add?": (2, None, None, None),
         "A_11: the noise adds its variance, which is not 1.": (3, None, None, None),
+        "A_11: 2 is σ² already: it is not squared again.": (6, None, None, None),
+        "A_11: there stands σ, where σ² belongs.": (2 + 2**0.5, None, None, None),
         "posterior_mean: W^T x is there; A is still missing.": (None, 3, None, None),
         "posterior_mean: least squares; the prior pulls it towards 0.": (None, 1.5, None, None),
         "posterior_variance: seeing x makes *surer*. A, or its inverse?": (None, None, 2, None),
@@ -62,6 +64,9 @@ def two_pixels():
         "posterior_variance: as large as before x was seen.": (None, None, 1, None),
         "determinant_of_C: W W^T alone is singular; C has the noise, too.": (None, None, None, 0),
         "determinant_of_C: the diagonal alone; C has other entries, too.": (None, None, None, 9),
+        "determinant_of_C: on the diagonal stands 1 + σ², and σ² is 2 already.": (
+            (None, None, None, 24)
+        ),
         "determinant_of_C: a sign between the two diagonals.": (None, None, None, 10),
     }
 

@@ -115,6 +115,9 @@ def linear_decoder():
     return (mu, var, log_px - elbo), {
         "best_var: that is the standard deviation; var is σ².": (None, var.sqrt(), None),
         "best_var: that is the precision, one over the variance.": (None, 1 / var, None),
+        "best_var: x alone gives that; the prior makes z surer, by 1 in the precision.": (
+            (None, 1 / 4, None)
+        ),
         "best_var: that is the prior's, but x tells something about z.": (None, 1.0, None),
         "best_mu: that explains x best, z = x/w, as if the KL cost nothing.": (3 / 2, None, None),
         "A factor ½ is lost: it stands before the squared error, and before the KL.": (

@@ -170,6 +170,9 @@ def direction(codes, values):
         "That is the code at the value 1, c + d. Asked for: d.": start + right,
         "The text does not ask for length 1: d says how far the code moves.": right / right.norm(),
         "One number for all units; keep them apart.": right.mean(),
+        "`cov` divides by N - 1 and `mean` by N: the sums must be divided alike.": (
+            v @ c / (N - 1) / v.square().mean()
+        ),
         "`var` divides by N - 1 and `mean` by N: divide both sums by the same number.": (
             v @ c / N / (v.square().sum() / (N - 1))
         ),
@@ -222,6 +225,7 @@ def without(u, w):
         "As if w had length 1: its length matters.": u - along * (w @ w),
         "The length of w comes in twice: in u · w, and in w itself.": u - along * w.norm(),
         "u and w have changed places: the tilt loses its smile.": w - (u @ w) / (u @ u) * u,
+        "You took off a part along u. Asked for is the part along w.": u - (u @ w) / (u @ u) * u,
         "Whose length? The part along w must not change when w is made longer.": (
             u - along * (w @ w) / (u @ u)
         ),
@@ -283,6 +287,9 @@ def gaps(information, entropy):
         ),
         "The best minus the mean of all units; the gap is to the second best.": (
             (best - information.mean(0)) / entropy
+        ),
+        "The others were averaged; the gap is to the second best of them.": (
+            (best - (information.sum(0) - best) / (len(information) - 1)) / entropy
         ),
         "That is the best unit's share. By how much does it beat the second best?": best / entropy,
         "Second minus best: the other way round.": (second - best) / entropy,

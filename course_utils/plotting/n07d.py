@@ -199,6 +199,6 @@ def _table(
         write_numbers(ax, table, "{:.2f}", lambda value: value > limit, fontsize=11)
     for to, source in torch.nonzero(truth).tolist():
         colour = PALETTE[6] if to == source else PALETTE[1]
-        place = (source - 0.44, to - 0.44)
+        place = (source - 0.47, to - 0.47)
         for edge, width in (("white", 6), (colour, 3)):  # seen on a dark cell, too
-            ax.add_patch(Rectangle(place, 0.88, 0.88, fill=False, edgecolor=edge, linewidth=width))
+            ax.add_patch(Rectangle(place, 0.94, 0.94, fill=False, edgecolor=edge, linewidth=width))

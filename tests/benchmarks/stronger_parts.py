@@ -91,9 +91,9 @@ PUBLISHED = [  # test set; `samples`: of z for each image, None where it could n
         ("VAE, 50 latents", -86.76, NEW, 5_000, "Burda et al. (2016), table 1"),
         ("IWAE with K = 50, 50 latents", -84.78, NEW, 5_000, "Burda et al. (2016), table 1"),
         ("flow q (IAF), residual networks", -79.1, NEW, 128, "Kingma et al. (2016)"),
-        ("ladder, five layers of latents", -81.74, NEW, None, "Sønderby et al. (2016)"),
+        ("ladder, five layers, tuned with K = 10", -81.74, NEW, None, "Sønderby et al. (2016)"),
         ("VampPrior of 500", -85.57, FILE, 5_000, "Tomczak and Welling (2018), table 1"),
-        ("ladder, twelve layers, a rerun", -78.30, FILE, 1_000, "addtt/ladder-vae-pytorch"),
+        ("ladder of convolutions, twelve layers", -78.30, FILE, 1_000, "addtt/ladder-vae-pytorch"),
     ]
 ]
 

@@ -103,6 +103,8 @@ RIGHT["bits_per_dimension"] = [
 ]
 
 WRONG["bits_per_dimension"] = {
+    "you multiplied.": lambda log_p, D: (D * math.log(256) - log_p) * math.log(2) / D,
+    "you multiplied log p": lambda log_p, D: 8 - log_p * math.log(2) / D,
     "uniform pixels cost": lambda log_p, D: -log_p / (D * math.log(2)),
     "That is in nats": lambda log_p, D: (D * math.log(256) - log_p) / D,
     "still in nats": lambda log_p, D: math.log2(256) - log_p / D,

@@ -77,6 +77,7 @@ WRONG["hole_loss"] = {
     "without the square": lambda x, x_hat, mask: ((1 - mask) * (x - x_hat)).abs().sum(-1),
     "(axis 0)": lambda x, x_hat, mask: ((1 - mask) * (x - x_hat)).square().sum(0),
     "Only x is masked": lambda x, x_hat, mask: ((1 - mask) * x - x_hat).square().sum(1),
+    "Only x_hat is masked": lambda x, x_hat, mask: (x - (1 - mask) * x_hat).square().sum(-1),
     "the masked image says 0": lambda x, x_hat, mask: (
         ((1 - mask) * (mask * x - x_hat)).square().sum(1)
     ),

@@ -116,6 +116,8 @@ RIGHT["two_pixels"] = [
 WRONG["two_pixels"] = {
     "what does the noise add": numbers(A_11=2.0),
     "adds its variance": numbers(A_11=3.0),
+    "is not squared again": numbers(A_11=6.0),
+    "where σ² belongs": numbers(A_11=3.414),
     "A is still missing": numbers(mean=3.0),
     "the prior pulls": numbers(mean=1.5),
     "makes *surer*": numbers(variance=2.0),
@@ -124,6 +126,7 @@ WRONG["two_pixels"] = {
     "before x was seen": numbers(variance=1.0),
     "singular": numbers(det=0.0),
     "the diagonal alone": numbers(det=9.0),
+    "on the diagonal stands": numbers(det=24.0),
     "between the two diagonals": numbers(det=10.0),
 }
 

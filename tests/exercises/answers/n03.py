@@ -114,6 +114,7 @@ WRONG["linear_decoder"] = {
     "best_var: that is the standard deviation": (1.2, math.sqrt(0.2), 0.0),
     "best_var: that is the precision": (1.2, 5, 0),
     "best_var: that is the prior's": (1.2, 1, 0),
+    "x alone gives that": (1.2, 0.25, 0),
     "explains x best": (1.5, 0.2, 0),
     "A factor ½ is lost": (1, 1 / 3, 0),
     "the derivative is zero where": (6, 0.2, 0.0),

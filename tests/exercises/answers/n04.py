@@ -43,6 +43,7 @@ WRONG["laplace_from_uniform"] = {
     "Mirrored": lambda u, mu, scale: (
         mu + scale * (u - 0.5).sign() * (1 - 2 * (u - 0.5).abs()).log()
     ),
+    "for larger u": lambda u, mu, scale: mu + scale * torch.log(2 * u),
     "√2 times": lambda u, mu, scale: Laplace(mu, scale / 2**0.5).icdf(u),
     "for a rate": lambda u, mu, scale: Laplace(mu, 1 / scale).icdf(u),
     "neither a variance": lambda u, mu, scale: Laplace(mu, scale**2).icdf(u),

@@ -120,6 +120,9 @@ WRONG["direction"] = {
         centred(values)[:, None] * centred(codes)
     ).mean(0),
     "covariance (over N - 1)": lambda codes, values: centred(values) @ codes / (len(codes) - 1),
+    "`cov` divides": lambda codes, values: (
+        centred(values) @ codes / (len(codes) - 1) / values.var(unbiased=False)
+    ),
     "sum of the products": lambda codes, values: centred(values) @ centred(codes),
     "their variance belongs there": lambda codes, values: (
         (centred(values)[:, None] * codes).mean(0) / values.std(unbiased=False)
@@ -202,6 +205,7 @@ WRONG["without"] = {
     "As if w had length 1": lambda u, w: u - (u @ w) * w,
     "comes in twice": lambda u, w: u - (u @ w) * nn.functional.normalize(w, dim=0),
     "changed places": lambda u, w: w - (u @ w) / (u @ u) * u,
+    "a part along u": lambda u, w: u - (u @ w) / (u @ u) * u,
     "Whose length": lambda u, w: u - (u @ w) / (u @ u) * w,
     "no need to make it 1": lambda u, w: nn.functional.normalize(u - (u @ w) / (w @ w) * w, dim=0),
     "All of w": lambda u, w: u - w,
@@ -251,6 +255,9 @@ WRONG["gaps"] = {
     "Not yet divided": lambda i, h: best_two(i)[0] - best_two(i)[1],
     "Divided by the best": lambda i, h: (best_two(i)[0] - best_two(i)[1]) / best_two(i)[0],
     "two best factors of each unit": lambda i, h: (best_two(i, 1)[0] - best_two(i, 1)[1]) / h,
+    "others were averaged": lambda i, h: (
+        (i.sort(0).values[-1] - i.sort(0).values[:-1].mean(0)) / h
+    ),
     "minus the worst": lambda i, h: (i.max(0).values - i.min(0).values) / h,
     "of the whole table": lambda i, h: -i.flatten().topk(2).values.diff() / h,
     "minus the mean": lambda i, h: (i.max(0).values - i.mean(0)) / h,
