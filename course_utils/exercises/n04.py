@@ -43,7 +43,9 @@ def laplace_from_uniform(u, mu, scale):
         "Right where u > ½; below, the other branch of F holds.": (
             mu - scale * torch.log(2 - 2 * u)
         ),
-        "Right where u < ½; for larger u, F is 1 - ½ exp(-(z - μ)/s).": mu + scale * torch.log(2 * u),
+        "Right where u < ½; for larger u, F is 1 - ½ exp(-(z - μ)/s).": (
+            mu + scale * torch.log(2 * u)
+        ),
         "That is the logistic density.": mu + scale * torch.logit(u),
         "That is a Gaussian draw: its F⁻¹, not Laplace's.": mu + scale * torch.special.ndtri(u),
         "√2 turns the scale into the standard deviation; z stretches with the scale.": (
