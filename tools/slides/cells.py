@@ -1,5 +1,6 @@
 """What a notebook's cells hold for a deck: sections, code worth showing, and stored outputs."""
 
+import ast
 import base64
 import html
 import re
@@ -15,6 +16,7 @@ from tools.site.pages import STATE, VIEW, as_text, tags
 
 LEFT_OUT = re.compile(DEEPER.pattern + "|References$")
 PLUMBING = re.compile(r"REPOSITORY = |\bsetup\(seed")
+DRAWS = re.compile(r"^(?:plotting\.|knobs\()|^\w+\.widget$")
 PROGRESS = re.compile(r"\d%\|")
 MANY_LINES = 22  # of code on one slide, at most
 
@@ -79,7 +81,13 @@ def sections(nb: NotebookNode) -> list[Section]:
             if heading:
                 found.append(Section(heading[1].strip(), []))
                 part = part[heading.end() :]
-            if part.strip() and found:
+            if not part.strip() or not found:
+                continue
+            before = found[-1].cells[-1] if found[-1].cells else None
+            follows = part.startswith("$$") and not cell.metadata.get("slideshow")
+            if follows and before and before.cell_type == "markdown":  # one idea in two cells
+                before["source"] += f"\n\n{part}"
+            else:
                 found[-1].cells.append(NotebookNode({**cell, "source": part}))
     return found
 
@@ -93,14 +101,22 @@ def code_shown(cell: NotebookNode) -> str:
     if folded or "check" in tags(cell) or PLUMBING.search(cell.source):
         return ""
     source = cell.source.strip("\n")
-    useful = [
-        line
-        for line in source.split("\n")
-        if line.strip(" )]}")
-        and not re.match(r"\s*(?:fig|axe?s?)\b.*=|\s*plotting\.|from |import |#|\s*knobs\(", line)
-    ]
-    drawn = any("image/png" in o.get("data", {}) or VIEW in o.get("data", {}) for o in cell.outputs)
-    return source if len(useful) > (2 if drawn else 0) else ""
+    drawn = any({"image/png", VIEW} & set(output.get("data", {})) for output in cell.outputs)
+    return source if useful_lines(source) > (2 if drawn else 0) else ""
+
+
+def useful_lines(source: str) -> int:
+    """How many lines of code neither import nor draw."""
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:  # a command of IPython
+        return len(source.split("\n"))
+    return sum(
+        statement.end_lineno - statement.lineno + 1
+        for statement in statements
+        if not isinstance(statement, ast.Import | ast.ImportFrom)
+        and not DRAWS.search(ast.unparse(getattr(statement, "value", None) or ast.Pass()))
+    )
 
 
 def divided(source: str, most: int = MANY_LINES) -> list[str]:

@@ -104,13 +104,20 @@ class Drawing:
         return above + (f"<h3>{title}</h3>" if title else "")
 
     def body(self, slide: Slide) -> str:
-        """The parts; beside a figure, everything else stands together."""
-        figures = [self.part(p) for p in slide.parts if isinstance(p, Figure)]
-        others = [self.part(p) for p in slide.parts if not isinstance(p, Figure)]
+        """The parts below each other; beside a square figure, the text stands together."""
+        figures = [part for part in slide.parts if isinstance(part, Figure)]
         if not figures:
-            return "".join(others)
-        text = f'<div class="text">{"".join(others)}</div>' if others else ""
-        return "".join(figures) + text if slide.kind != "title" else text + "".join(figures)
+            return "".join(map(self.part, slide.parts))
+        at = slide.parts.index(figures[0])
+        others = [part for part in slide.parts if part not in figures]
+        if figures[0].aspect > SQUARE:
+            above, below = self.text(slide.parts[:at]), self.text(others[at:])
+        else:
+            above, below = "", self.text(others)
+        return above + "".join(map(self.part, figures)) + below
+
+    def text(self, parts: list) -> str:
+        return f'<div class="text">{"".join(map(self.part, parts))}</div>' if parts else ""
 
     def part(self, part) -> str:
         match part:

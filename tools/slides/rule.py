@@ -34,7 +34,7 @@ from tools.slides.cells import (
 )
 from tools.slides.text import Block, blocks, lead, slides_worth, weight, without_asides, words
 
-PROSE = 62  # words on one slide, about
+PROSE = 72  # words on one slide, about
 SQUARE = 1.5  # a figure that is not wider than this leaves room at its side
 ROOM = 560  # pixels of height that text and code together may take, when small
 
@@ -126,6 +126,7 @@ class SectionSlides:
         self.title, self.nb = title, nb
         self.slides: list[Slide] = []
         self.uncaptioned: Slide | None = None  # a figure whose "What to see" may follow
+        self.text_last = False  # whether nothing was shown since the last text
         self.may_join = False  # whether code may go below the text of the last slide
 
     def add(self, *parts, **how) -> Slide:
@@ -150,7 +151,7 @@ class SectionSlides:
                 self.slides[-1].notes.append(cell.source)
             return
         if chosen in ("slide", "subslide"):
-            self.may_join, self.uncaptioned = False, None
+            self.may_join, self.text_last, self.uncaptioned = False, False, None
         (self.markdown if cell.cell_type == "markdown" else self.code)(cell)
         made = self.slides[before:]
         if chosen in ("slide", "subslide") and made:
@@ -177,8 +178,9 @@ class SectionSlides:
         while size < len(pieces) and pieces[size].kind == "list":
             size += 1
         figure = slide.parts[-1]
+        room = beside(figure.aspect) - slide.words
         title, own = lead(pieces[:size])
-        first, *others = slides_worth(own, beside(figure.aspect))
+        first, *others = slides_worth(own, max(25, room))
         slide.parts += first
         slide.title = slide.title or title
         slide.notes.insert(0, "Let the room look before you read: what do they see, and why?")
@@ -189,25 +191,48 @@ class SectionSlides:
     def text(self, pieces: list[Block], notes: list[str], name: str) -> None:
         groups = []
         for run in self.runs(pieces):
-            groups += slides_worth(run, PROSE)
+            if run[0].kind == "answer":
+                inside = slides_worth(blocks(run[0].source), PROSE)
+                groups += [[Block("answer", ""), *group] for group in inside]
+            else:
+                groups += slides_worth(run, PROSE)
         for i, group in enumerate(groups):
-            title, rest = lead(group)
+            answer = group[0].kind == "answer"
+            title, rest = ("Answer", group[1:]) if answer else lead(group)
             parts = [picture_of(part) if part.kind == "image" else part for part in rest]
             figure = any(isinstance(part, Figure) for part in parts)
-            spine = i == 0 or title or figure or any(p.kind in ("math", "table") for p in rest)
+            spine = i == 0 or (title and not answer) or figure or any(p.kind in ("math", "table") for p in rest)
+            if i == 0 and not title and self.goes_on(parts):
+                self.slides[-1].parts += parts
+                self.slides[-1].notes += notes
+                notes = []
+                continue
             slide = self.add(*parts, title=title, below=not spine, notes=notes, cell=name)
             if figure and slide.kind == "idea":
                 slide.kind = "figure"
             notes = []
-        self.may_join = bool(groups)
+        self.may_join = self.text_last = bool(groups)
+
+    def goes_on(self, parts: list) -> bool:
+        """Whether a short text goes on the slide of a short text right before it."""
+        if not self.text_last or not self.slides:
+            return False
+        both = [*self.slides[-1].parts, *parts]
+        text = all(isinstance(part, Block) and part.kind == "text" for part in both)
+        return text and sum(words(part.source) for part in both) <= 0.8 * PROSE
 
     def runs(self, pieces: list[Block]) -> list[list[Block]]:
-        """Pieces in runs that never share a slide: an image begins one, with a caption's text."""
+        """Pieces in runs that never share a slide.
+
+        An image begins one, and what follows it is cut as a caption. A folded answer is one.
+        """
         found: list[list[Block]] = [[]]
         for piece in pieces:
-            if piece.kind == "image" and found[-1]:
+            if piece.kind in ("image", "answer"):
                 found.append([])
             found[-1].append(piece)
+            if piece.kind == "answer":
+                found.append([])
         cut = []
         for run in found:
             if run and run[0].kind == "image" and len(run) > 1:
@@ -223,26 +248,34 @@ class SectionSlides:
         made, source = shown(cell, self.nb), code_shown(cell)
         text = made.text.rstrip("\n")
         joins, self.may_join = self.may_join, False
+        if source or text or made.questions or made.live or made.pictures:
+            self.text_last = False
         if source:
             self.show_code(source, text, joins, cell.id)
-        elif text and "check" not in cell.metadata.get("tags", []):
+            joins = False
+        elif text:
             self.show_output(text, joins, cell.id)
+            joins = False
         for asked in made.questions:
             notes = [
                 "Ask the room, and let them vote by a show of hands before you go on.",
                 f"The answer: {asked.answer}. {asked.because}",
             ]
-            self.add(asked, kind="ask", notes=notes, cell=cell.id)
+            slide = self.add(asked, kind="ask", notes=notes, cell=cell.id)
+            self.introduced(slide, joins)
+            joins = False
         for live in made.live:
             self.add(live, kind="live", notes=[LIVE_NOTE], cell=cell.id)
         for picture in made.pictures:
             figure = Figure(picture, knobs=made.knobs)
             slide = self.add(figure, kind="figure", cell=cell.id)
+            self.introduced(slide, joins)
+            joins = False
             if made.knobs:
                 slide.notes.append(f"Live in the notebook, cell `{cell.id}`: {made.knobs}.")
             self.uncaptioned = slide
-        if made.pictures or made.live or made.questions or source:
-            self.uncaptioned = self.uncaptioned if made.pictures else None
+        if not made.pictures and (made.live or made.questions or source):
+            self.uncaptioned = None
 
     def show_code(self, source: str, text: str, joins: bool, name: str) -> None:
         first, *others = divided(source)
@@ -271,6 +304,16 @@ class SectionSlides:
             last.parts.append(Output(text))
         else:
             self.add(Output(text), title="What it prints", cell=name)
+
+    def introduced(self, slide: Slide, joins: bool) -> None:
+        """Let a few words that stand alone on the last slide introduce what this one shows."""
+        last = self.slides[-2] if len(self.slides) > 1 else None
+        if not joins or last is None or last.kind != "idea" or last.title or last.words > 30:
+            return
+        if all(isinstance(part, Block) and part.kind == "text" for part in last.parts):
+            slide.parts[:0] = last.parts
+            slide.notes[:0] = last.notes
+            self.slides.remove(last)
 
     @staticmethod
     def fits(slide: Slide, parts: list) -> bool:

@@ -13,6 +13,7 @@ IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)(?: \"[^\"]*\")?\)$")
 # Text that no cut may divide.
 WHOLE = re.compile(r"\$[^$]+\$|`[^`]*`|\[[^\]]*\]\([^)]*\)|\*\*[^*]+\*\*|“[^”]*”")
 ABBREVIATED = re.compile(r"(?:\bal|\be\.g|\bi\.e|\bvs|\bcf|\bno|\bp|\bpp|\b[A-Z])\.$")
+BOLD_LEAD = re.compile(r"\*\*([^*]{3,60}?)(?:[.:]\*\*|\*\*[.:]|(?<=\?)\*\*) *")
 BEGINS = re.compile(r"[A-Z0-9(“$`*\[◇μσεθβφαπλΣ]")
 
 
@@ -38,6 +39,10 @@ def blocks(markdown: str) -> list[Block]:
             ends = line.count("$$") > 1
             size = 1 if ends else _until(lines, lambda x: x.rstrip().endswith("$$"), 1)
             kind = "math"
+        elif line.startswith("<details"):
+            kind, size = "answer", _until(lines, lambda x: "</details>" in x, 0)
+        elif line.startswith(">"):
+            kind, size = "quote", _while(lines, lambda x: x.startswith(">"))
         elif line.startswith("|"):
             kind, size = "table", _while(lines, lambda x: x.startswith("|"))
         elif re.match(r"#{1,6} ", line):
@@ -50,6 +55,8 @@ def blocks(markdown: str) -> list[Block]:
         source = "\n".join(lines[:size]).strip()
         if kind == "text" and IMAGE.match(source):
             kind = "image"
+        if kind == "answer":  # what a page folds, without the tags
+            source = re.sub(r"</?details>|<summary>.*?</summary>", "", source).strip()
         found.append(Block(kind, source))
         lines = lines[size:]
     return found
@@ -64,7 +71,7 @@ def _while(lines: list[str], holds) -> int:
 
 
 def _goes_on(line: str) -> bool:
-    return bool(line.strip()) and not re.match(r"```|~~~|\$\$|\||#{1,6} |[-*+] |\d+\. ", line)
+    return bool(line.strip()) and not re.match(r"```|~~~|\$\$|\||>|<details|#{1,6} |[-*+] |\d+\. ", line)
 
 
 def sentences(text: str) -> list[str]:
@@ -162,6 +169,8 @@ def _cut(units: list[Block], n: int) -> float:
         return 60
     if last.kind == "text":
         return 5
+    if BOLD_LEAD.match(unit.source):
+        return -8
     return 3 if last.kind == unit.kind == "list" else 0
 
 
@@ -209,7 +218,7 @@ def lead(pieces: list[Block]) -> tuple[str, list[Block]]:
     if not pieces or pieces[0].kind != "text":
         return "", pieces
     first = sentences(pieces[0].source)
-    bold = re.match(r"\*\*([^*]{3,60}?)(?:[.:]\*\*|\*\*[.:]|(?<=\?)\*\*) *", first[0])
+    bold = BOLD_LEAD.match(first[0])
     if bold and words(bold[1]) <= 9:
         title, rest = bold[1].strip(), pieces[0].source[bold.end() :].strip()
         rest = rest[:1].upper() + rest[1:]

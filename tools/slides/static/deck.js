@@ -2,19 +2,37 @@
 
 // Type sizes in pixels of a slide of 1280 × 720, from the largest to the smallest.
 const STEPS = 12;
-const SIZES = { "--text": [31, 22], "--code": [24, 18], "--formula": [34, 24] };
+const SIZES = { "--text": [36, 22], "--code": [24, 18], "--formula": [36, 24] };
+const BESIDE_A_FIGURE = { "--text": [32, 24] };
 
-const tooLarge = (slide) =>
-  [slide, ...slide.querySelectorAll(".body, .text, pre, table, mjx-container")].some(
-    (part) => part.scrollHeight > part.clientHeight + 1 || part.scrollWidth > part.clientWidth + 1
-  ) || [...slide.querySelectorAll("mjx-container > svg")].some(
-    (svg) => svg.getBoundingClientRect().right > slide.getBoundingClientRect().right - 40
+const larger = (part) =>
+  part.scrollHeight > part.clientHeight + 2 || part.scrollWidth > part.clientWidth + 1;
+
+const tooLarge = (slide) => {
+  const edge = slide.getBoundingClientRect().right - 50;
+  const formulas = [...slide.querySelectorAll("mjx-container > svg, table")];
+  return (
+    [slide, ...slide.querySelectorAll(".body, pre")].some(larger) ||
+    formulas.some((formula) => formula.getBoundingClientRect().right > edge)
   );
+};
 
+const set = (slide, sizes, step) => {
+  for (const [name, [most, least]] of Object.entries(sizes))
+    slide.style.setProperty(name, `${most + ((least - most) * step) / STEPS}px`);
+};
+
+// Code first, if only its lines are too long; then everything, until it has room.
 const fit = (slide) => {
+  const sizes = { ...SIZES, ...(slide.querySelector(".picture") ? BESIDE_A_FIGURE : {}) };
+  const code = { "--code": sizes["--code"] };
+  let narrow = 0;
+  set(slide, sizes, 0);
+  const wide = (pre) => pre.scrollWidth > pre.clientWidth + 1;
+  while (narrow < STEPS && [...slide.querySelectorAll("pre")].some(wide)) set(slide, code, ++narrow);
   for (let step = 0; step <= STEPS; step++) {
-    for (const [name, [most, least]] of Object.entries(SIZES))
-      slide.style.setProperty(name, `${most + ((least - most) * step) / STEPS}px`);
+    set(slide, sizes, step);
+    set(slide, code, Math.max(step, narrow));
     slide.dataset.step = step;
     if (!tooLarge(slide)) return;
   }
