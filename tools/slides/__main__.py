@@ -14,9 +14,10 @@ from tools.links import stamped
 from tools.notebook_files import NOTEBOOKS, NotNotebook, read_notebook
 from tools.site.explorers import write_explorers
 from tools.site.needed import MATHJAX, NpmPackage, Unavailable, fetch
+from tools.slides.deck import deck
 from tools.slides.draw import Drawing
 from tools.slides.lectures import add_notes, advice_for, plan
-from tools.slides.rule import Slide, deck
+from tools.slides.parts import Slide
 
 HERE = Path(__file__).resolve().parent
 REVEAL = NpmPackage(

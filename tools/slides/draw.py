@@ -12,16 +12,8 @@ from pygments.lexers import PythonLexer
 
 from tools.links import Address
 from tools.site.pages import relinked
-from tools.slides.rule import (
-    SQUARE,
-    Code,
-    Figure,
-    Live,
-    Output,
-    Question,
-    Slide,
-    Together,
-)
+from tools.slides.cells import Live, Question
+from tools.slides.parts import SQUARE, Code, Figure, Output, Slide, Together
 from tools.slides.text import Block
 
 ALTERNATIVE = "The figure that this slide is about; its text says what to see"
@@ -82,6 +74,7 @@ class Drawing:
     def slide(self, slide: Slide, below: int = 0) -> str:
         figure = next((part for part in slide.parts if isinstance(part, Figure)), None)
         shape = "" if figure is None else " side" if figure.aspect <= SQUARE else " wide"
+        many = slide.kind == "list" and slide.parts[0].source.count("\n- ") > 9
         body = self.body(slide)
         heading = self.heading(slide)
         notes = "".join(self.markdown(note) for note in slide.notes)
@@ -89,7 +82,7 @@ class Drawing:
         more = f'<p class="more">↓ {below} more below</p>' if below else ""
         cell = f' data-cell="{html.escape(slide.cell)}"' if slide.cell else ""
         return (
-            f'<section{cell}><div class="slide {slide.kind}{shape}">{heading}'
+            f'<section{cell}><div class="slide {slide.kind}{shape}{" many" * many}">{heading}'
             f'<div class="body">{body}</div>{more}</div>{notes}</section>'
         )
 
@@ -153,7 +146,7 @@ class Drawing:
 
     def question(self, asked: Question) -> str:
         choices = "".join(
-            f'<li{" class=right" if choice == asked.answer else ""}>{html.escape(choice)}</li>'
+            f"<li{' class=right' if choice == asked.answer else ''}>{html.escape(choice)}</li>"
             for choice in asked.choices
         )
         return (

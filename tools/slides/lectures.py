@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from nbformat import NotebookNode
 
 from course_utils.files import CHECKOUT
-from tools.slides.rule import Slide
+from tools.slides.parts import Slide
 
 TEACHING = CHECKOUT / "TEACHING.md"
 COLUMNS = ["section", "move or show", "ask", "what may go wrong, and what then"]

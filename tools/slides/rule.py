@@ -12,106 +12,18 @@ A cell's own `slideshow` metadata wins over the rule: `slide_type` may be `skip`
 `subslide` or `fragment`, as in Jupyter.
 """
 
-import math
 import re
-from dataclasses import dataclass, field
 
 from nbformat import NotebookNode
 
-from tools.notebook_files import NOTEBOOKS
-from tools.site.pages import CLOSING, headings, question
-from tools.slides.cells import (
-    LEFT_OUT,
-    Live,
-    Picture,
-    Question,
-    Section,
-    code_shown,
-    divided,
-    file_aspect,
-    sections,
-    shown,
+from tools.slides.cells import code_shown, divided, shown
+from tools.slides.parts import PROSE, ROOM, Code, Figure, Output, Slide, Together, beside, height
+from tools.slides.text import Block, blocks, lead, slides_worth, without_asides, words
+
+LIVE_NOTE = (
+    "This one moves on the slide. It has the keyboard once you have clicked into it; click beside "
+    "it to turn slides with the keys again."
 )
-from tools.slides.text import Block, blocks, lead, slides_worth, weight, without_asides, words
-
-PROSE = 72  # words on one slide, about
-SQUARE = 1.5  # a figure that is not wider than this leaves room at its side
-ROOM = 560  # pixels of height that text and code together may take, when small
-
-
-@dataclass(frozen=True)
-class Code:
-    source: str
-    goes_on: bool = False  # the rest of what stands on the slide above
-
-
-@dataclass(frozen=True)
-class Output:
-    text: str
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A picture of a cell's output, or a file beside the notebook."""
-
-    picture: Picture | None = None
-    path: str = ""
-    alt: str = ""
-    knobs: str = ""
-
-    @property
-    def aspect(self) -> float:
-        """Its width divided by its height."""
-        return self.picture.aspect if self.picture else file_aspect(NOTEBOOKS / self.path)
-
-
-@dataclass(frozen=True)
-class Together:
-    """Parts that appear one step later than the rest of the slide."""
-
-    parts: list
-
-
-@dataclass
-class Slide:
-    section: str
-    parts: list = field(default_factory=list)
-    title: str = ""
-    kind: str = "idea"  # or title, section, figure, live, ask, list
-    below: bool = False
-    notes: list[str] = field(default_factory=list)
-    cell: str = ""
-
-    def has(self, *kinds: str) -> bool:
-        return any(isinstance(part, Block) and part.kind in kinds for part in self.parts)
-
-    @property
-    def words(self) -> int:
-        return sum(words(part.source) for part in self.parts if isinstance(part, Block))
-
-
-def beside(aspect: float) -> float:
-    """About how many words have their place on a slide with a figure of this shape."""
-    if aspect <= SQUARE:  # text stands at its side
-        return 70
-    return min(72, max(36, (ROOM - 1170 / aspect) / 34 * 14))
-
-
-def height(parts: list) -> float:
-    """About how many pixels parts take below each other, in small type."""
-    total = 0.0
-    for part in parts:
-        if isinstance(part, Code):
-            total += 27 * len(part.source.split("\n")) + 40
-        elif isinstance(part, Output):
-            total += 26 * len(part.text.split("\n")) + 30
-        elif isinstance(part, Block) and part.kind == "math":
-            total += 6.0 * weight(part)
-        elif isinstance(part, Block):
-            total += 37 * math.ceil(len(part.source) / 92) + 14
-        else:
-            total += 2 * ROOM
-    return total
 
 
 def slide_type(cell: NotebookNode) -> str:
@@ -150,7 +62,7 @@ class SectionSlides:
             if self.slides:
                 self.slides[-1].notes.append(cell.source)
             return
-        if chosen in ("slide", "subslide"):
+        if chosen in ("slide", "subslide", "fragment"):
             self.may_join, self.text_last, self.uncaptioned = False, False, None
         (self.markdown if cell.cell_type == "markdown" else self.code)(cell)
         made = self.slides[before:]
@@ -173,9 +85,14 @@ class SectionSlides:
         self.text(pieces, notes, cell.id)
 
     def caption(self, slide: Slide, pieces: list[Block], name: str) -> list[Block]:
-        """Give a figure its "What to see"; what follows that is returned."""
+        """Give a figure its "What to see"; what follows that is returned.
+
+        Lists belong to it, and paragraphs that begin with a place in italics, as *Right:*.
+        """
         size = 1
-        while size < len(pieces) and pieces[size].kind == "list":
+        while size < len(pieces) and (
+            pieces[size].kind == "list" or re.match(r"\*[A-Z]", pieces[size].source)
+        ):
             size += 1
         figure = slide.parts[-1]
         room = beside(figure.aspect) - slide.words
@@ -201,7 +118,12 @@ class SectionSlides:
             title, rest = ("Answer", group[1:]) if answer else lead(group)
             parts = [picture_of(part) if part.kind == "image" else part for part in rest]
             figure = any(isinstance(part, Figure) for part in parts)
-            spine = i == 0 or (title and not answer) or figure or any(p.kind in ("math", "table") for p in rest)
+            spine = (
+                i == 0
+                or (title and not answer)
+                or figure
+                or any(p.kind in ("math", "table") for p in rest)
+            )
             if i == 0 and not title and self.goes_on(parts):
                 self.slides[-1].parts += parts
                 self.slides[-1].notes += notes
@@ -323,94 +245,7 @@ class SectionSlides:
         return short and slide.kind != "figure" and taken <= ROOM
 
 
-LIVE_NOTE = (
-    "This one moves on the slide. It has the keyboard once you have clicked into it; click beside "
-    "it to turn slides with the keys again."
-)
-
-
 def picture_of(block: Block) -> Figure:
     found = re.match(r"!\[([^\]]*)\]\(([^)\s]+)", block.source)
     assert found, block.source
     return Figure(path=found[2], alt=found[1])
-
-
-# --- the deck ------------------------------------------------------------------------------------
-
-
-def head_slides(section: Section, nb: NotebookNode, plan: list[tuple[str, str]]) -> list[Slide]:
-    """The title, the question, the goals and the plan; the rest of the head goes to the notes."""
-    asked, made = question(nb), SectionSlides("", nb)
-    title = Slide("", [Block("text", asked)] * bool(asked), section.title, kind="title")
-    slides, notes = [title], []
-    texts = [cell for cell in section.cells if cell.cell_type == "markdown"]
-    for number, cell in enumerate(texts):
-        pieces, goals = blocks(cell.source), []
-        while pieces and pieces[0].kind != "list" and not pieces[0].source.startswith("**You will"):
-            piece = pieces.pop(0)
-            if piece.kind == "image":
-                title.parts.append(picture_of(piece))
-                continue
-            source = re.sub(r"^\*\*.*?\*\* *", "", piece.source) if piece is first(cell) else ""
-            notes.append(source or piece.source)
-        while number <= 1 and pieces and (pieces[0].kind == "list" or not goals):
-            goals.append(pieces.pop(0))
-        goals = [piece for piece in goals if piece.kind == "list"]
-        if goals and len(slides) == 1:
-            items = Block("list", "\n".join(piece.source for piece in goals))
-            slides.append(Slide("", [items], "You will", kind="list", cell=cell.id))
-        notes += [piece.source for piece in pieces]
-    if plan:
-        rows = [f"| {name} | {minutes} |" for name, minutes in plan]
-        table = Block("table", "\n".join(["| section | minutes |", "|---|---:|", *rows]))
-        slides.append(Slide("", [table], "The plan of this lecture", kind="list"))
-    title.notes, title.cell = notes, section.cells[0].id if section.cells else ""
-    for cell in section.cells:
-        if cell.cell_type == "code" and shown(cell, nb).pictures:
-            made.code(cell)
-    return slides + [slide for slide in made.slides if slide.kind != "section"]
-
-
-def first(cell: NotebookNode) -> Block | None:
-    return next(iter(blocks(cell.source)), None)
-
-
-def exercise_slide(cells: list[NotebookNode], title: str) -> Slide:
-    """One slide with the titles of the exercises."""
-    text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    found = re.findall(r"^\*\*(\d+) · (.+?)\*\*", text, flags=re.MULTILINE)
-    items = "\n".join(f"{number}. {name.rstrip('.')}" for number, name in found)
-    notes = ["Each cell below an exercise checks the answer, and gives one hint if it is wrong."]
-    return Slide(title, [Block("list", items)], kind="section", notes=notes)
-
-
-def deck(nb: NotebookNode, plan: list[tuple[str, str]] = ()) -> list[Slide]:
-    """The slides of a notebook, in order.
-
-    Args:
-        nb: the notebook, which stays as it is.
-        plan: (section, a lecturer's minutes) for the slide with the plan.
-    """
-    head, *rest = sections(nb)
-    slides = head_slides(head, nb, list(plan))
-    for section in rest:
-        if LEFT_OUT.match(section.title):
-            continue
-        if section.title == "Exercises":
-            slides.append(exercise_slide(section.cells, section.title))
-            continue
-        made = SectionSlides(section.title, nb)
-        for cell in section.cells:
-            made.cell(cell)
-        slides += made.slides or [Slide(section.title, kind="section")]
-    title, _, deeper = headings(nb)
-    if deeper and not title.startswith("◇"):
-        items = "\n".join(f"- {name}" for name in deeper if name not in CLOSING)
-        notes = ["These sections stand in the notebook, after its exercises. None is needed later."]
-        slides.append(
-            Slide("", [Block("list", items)], "Deeper ◇, to read at home", "list", notes=notes)
-        )
-    return slides
-
-
-__all__ = ["Code", "Figure", "Live", "Output", "Question", "Slide", "Together", "deck"]

@@ -71,7 +71,9 @@ def _while(lines: list[str], holds) -> int:
 
 
 def _goes_on(line: str) -> bool:
-    return bool(line.strip()) and not re.match(r"```|~~~|\$\$|\||>|<details|#{1,6} |[-*+] |\d+\. ", line)
+    return bool(line.strip()) and not re.match(
+        r"```|~~~|\$\$|\||>|<details|#{1,6} |[-*+] |\d+\. ", line
+    )
 
 
 def sentences(text: str) -> list[str]:
@@ -127,8 +129,9 @@ def weight(block: Block) -> float:
 def slides_worth(pieces: list[Block], limit: float) -> list[list[Block]]:
     """Pieces put together again, in order, in groups of about a limit's weight.
 
-    Cut is where it costs least: between paragraphs rather than between two sentences, never between
-    an equation and the sentence that announces it. Few full groups cost less than many small ones.
+    Cut is where it costs least: between paragraphs rather than between two sentences, never
+    between an equation and the sentence that announces it. Few full groups cost less than many
+    small ones.
     """
     units = []
     for piece in pieces:
