@@ -169,12 +169,14 @@ class SectionSlides:
     def code(self, cell: NotebookNode) -> None:
         made, source = shown(cell, self.nb), code_shown(cell)
         text = made.text.rstrip("\n")
-        joins, self.may_join = self.may_join, False
+        joins, self.may_join, printed = self.may_join, False, []
         if source or text or made.questions or made.live or made.pictures:
             self.text_last = False
         if source:
             self.show_code(source, text, joins, cell.id)
             joins = False
+        elif made.pictures and text.count("\n") < 2:
+            printed = [f"It prints: {text}"] if text else []
         elif text:
             self.show_output(text, joins, cell.id)
             joins = False
@@ -190,7 +192,8 @@ class SectionSlides:
             self.add(live, kind="live", notes=[LIVE_NOTE], cell=cell.id)
         for picture in made.pictures:
             figure = Figure(picture, knobs=made.knobs)
-            slide = self.add(figure, kind="figure", cell=cell.id)
+            slide = self.add(figure, kind="figure", notes=printed, cell=cell.id)
+            printed = []
             self.introduced(slide, joins)
             joins = False
             if made.knobs:

@@ -4,6 +4,7 @@ What is cut is put together again on the next slide: nothing is left out. Only a
 stands in parentheses as a whole is an aside, which goes to the speaker's notes.
 """
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -138,6 +139,8 @@ def slides_worth(pieces: list[Block], limit: float) -> list[list[Block]]:
         if piece.kind == "text":
             units += [Block("text", s) for s in sentences(piece.source)]
             units[-1] = Block("end", units[-1].source)  # of a paragraph
+        elif piece.kind == "table":
+            units += [Block("table", part) for part in table_parts(piece.source, limit)]
         else:
             units.append(piece)
     best: list[tuple[float, int]] = [(0.0, 0)]  # of the first n units: cost, where the last begins
@@ -155,6 +158,14 @@ def slides_worth(pieces: list[Block], limit: float) -> list[list[Block]]:
     return groups[::-1]
 
 
+def table_parts(table: str, limit: float) -> list[str]:
+    """A table in parts of so many words at most, each with its head; in one if it is small."""
+    head, line, *rows = table.split("\n")
+    count = math.ceil(words(table) / (1.5 * limit))
+    size = math.ceil(len(rows) / count)
+    return ["\n".join([head, line, *rows[i : i + size]]) for i in range(0, len(rows), size)]
+
+
 def _cost(full: float, units: int) -> float:
     """What a slide costs that is so full: 1 is the limit."""
     cost = 10 + 8 * max(0.0, 0.5 - full) ** 2
@@ -170,6 +181,8 @@ def _cut(units: list[Block], n: int) -> float:
     last, unit = units[n - 1], units[n]
     if _announces(last, unit):
         return 60
+    if last.kind == unit.kind == "table":
+        return -60
     if last.kind == "text":
         return 5
     if BOLD_LEAD.match(unit.source):

@@ -11,8 +11,14 @@ const larger = (part) =>
 const tooLarge = (slide) => {
   const edge = slide.getBoundingClientRect().right - 50;
   const formulas = [...slide.querySelectorAll("mjx-container > svg, table")];
+  const body = slide.querySelector(".body"), inner = body.getBoundingClientRect();
+  const beyond = (part) => {  // what is centred and too high stands out above, too
+    const at = part.getBoundingClientRect();
+    return at.top < inner.top - 2 || at.bottom > inner.bottom + 2;
+  };
   return (
-    [slide, ...slide.querySelectorAll(".body, pre")].some(larger) ||
+    [slide, ...slide.querySelectorAll("pre")].some(larger) ||
+    [...body.children].some(beyond) ||
     formulas.some((formula) => formula.getBoundingClientRect().right > edge)
   );
 };
@@ -22,17 +28,25 @@ const set = (slide, sizes, step) => {
     slide.style.setProperty(name, `${most + ((least - most) * step) / STEPS}px`);
 };
 
-// Code first, if only its lines are too long; then everything, until it has room.
+// Lines of code and formulas first, if only they are too long; then everything, until it has room.
 const fit = (slide) => {
   const sizes = { ...SIZES, ...(slide.querySelector(".picture") ? BESIDE_A_FIGURE : {}) };
-  const code = { "--code": sizes["--code"] };
-  let narrow = 0;
+  const edge = slide.getBoundingClientRect().right - 50;
+  const long = {
+    "--code": () => [...slide.querySelectorAll("pre")].some((pre) => pre.scrollWidth > pre.clientWidth + 1),
+    "--formula": () => [...slide.querySelectorAll("mjx-container > svg")].some(
+      (svg) => svg.getBoundingClientRect().right > edge
+    ),
+  };
+  const least = {};
   set(slide, sizes, 0);
-  const wide = (pre) => pre.scrollWidth > pre.clientWidth + 1;
-  while (narrow < STEPS && [...slide.querySelectorAll("pre")].some(wide)) set(slide, code, ++narrow);
+  for (const [name, isLong] of Object.entries(long)) {
+    least[name] = 0;
+    while (least[name] < STEPS && isLong()) set(slide, { [name]: sizes[name] }, ++least[name]);
+  }
   for (let step = 0; step <= STEPS; step++) {
-    set(slide, sizes, step);
-    set(slide, code, Math.max(step, narrow));
+    for (const name of Object.keys(sizes))
+      set(slide, { [name]: sizes[name] }, Math.max(step, least[name] || 0));
     slide.dataset.step = step;
     if (!tooLarge(slide)) return;
   }
