@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 
 from tools.slides.cells import code_shown, divided, shown
 from tools.slides.parts import PROSE, ROOM, Code, Figure, Output, Slide, Together, beside, height
-from tools.slides.text import Block, blocks, lead, slides_worth, without_asides, words
+from tools.slides.text import Block, blocks, lead, sentences, slides_worth, without_asides, words
 
 LIVE_NOTE = (
     "This one moves on the slide. It has the keyboard once you have clicked into it; click beside "
@@ -94,6 +94,12 @@ class SectionSlides:
             pieces[size].kind == "list" or re.match(r"\*[A-Z]", pieces[size].source)
         ):
             size += 1
+        rest = pieces[size:]
+        if rest and rest[0].kind in ("math", "table", "fence") and pieces[size - 1].kind == "text":
+            *said, announced = sentences(pieces[size - 1].source)
+            if said:  # the last sentence belongs to what it announces
+                pieces[size - 1] = Block("text", " ".join(said))
+                rest.insert(0, Block("text", announced))
         figure = slide.parts[-1]
         room = beside(figure.aspect) - slide.words
         title, own = lead(pieces[:size])
@@ -103,7 +109,7 @@ class SectionSlides:
         slide.notes.insert(0, "Let the room look before you read: what do they see, and why?")
         for group in others:
             self.add(figure, *group, title=title, kind="figure", below=True, cell=name)
-        return pieces[size:]
+        return rest
 
     def text(self, pieces: list[Block], notes: list[str], name: str) -> None:
         groups = []
@@ -238,7 +244,7 @@ class SectionSlides:
         if all(isinstance(part, Block) and part.kind == "text" for part in last.parts):
             slide.parts[:0] = last.parts
             slide.notes[:0] = last.notes
-            self.slides.remove(last)
+            del self.slides[-2]
 
     @staticmethod
     def fits(slide: Slide, parts: list) -> bool:
