@@ -20,7 +20,7 @@ from tools.slides.text import Block, blocks, is_aside, lead, sentences, slides_w
 
 PATHS = in_reading_order(NOTEBOOKS)
 STEMS = [path.stem for path in PATHS]
-LATER = {"10"}  # numbers of pages that TEACHING.md may not know yet
+LATER = {"10b"}  # pages that TEACHING.md may not know yet
 PICTURE = {
     **FIGURE,
     "image/png": (
