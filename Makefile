@@ -40,7 +40,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 export TORCH_INDEX
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-fast test-digits test-grading test-publish coverage faults notebooks student links links-off site checkpoints wheel bench lint format clean distclean
+.PHONY: help lab test test-fast test-digits test-grading test-publish coverage faults notebooks student links links-off site slides checkpoints wheel bench lint format clean distclean
 
 help: ## list these commands
 	@echo "usage: make COMMAND [VARIABLE=value ...]"
@@ -52,7 +52,7 @@ help: ## list these commands
 	@echo "  PYTHON       the Python to make .venv with, 3.11 or newer (now: $(PYTHON))"
 	@echo "  TORCH_INDEX  address of PyTorch's CPU-only package index, see the PyTorch installation"
 	@echo "               page: a third of the disk space, no CUDA (read when .venv is made)"
-	@echo "  N            notebooks: only this one, as in N=05 or N=start_here; faults: how many"
+	@echo "  N            notebooks, slides: only this one, as in N=05 or N=start_here; faults: how many"
 	@echo "  B            bench: the experiment to run, as in B=NAME"
 	@echo "  REPO         links: where the course is published, owner/name on GitHub; none: no links"
 	@echo "  BRANCH       links: the branch that readers get (now: $(BRANCH))"
@@ -82,7 +82,7 @@ test-digits: $(READY) ## what depends on the digits, once more with drawn ones
 test-grading: $(READY) ## let the real nbgrader release, grade and send back homework
 	$(PY) -m pytest tests -m grading $(ARGS)
 
-test-publish: $(READY) ## before publishing: Colab's old versions, a compiler, the site, trials of bench
+test-publish: $(READY) ## before publishing: Colab's old versions, a compiler, the site, the slides, trials of bench
 	$(PYTEST) tests -m "colab or publish" $(ARGS)
 
 coverage: $(READY) ## which lines of the package no unit test reaches; takes half as long again
@@ -112,6 +112,9 @@ links-off: $(READY) ## take the links out again
 site: $(READY) ## build the course as a site, without a network to read it: site/index.html
 	$(PY) -m tools.site
 
+slides: $(READY) ## make a deck of each notebook (N=05: one), without a network: slides/index.html
+	$(PY) -m tools.slides $(N)
+
 checkpoints: $(READY) ## train the models that travel with the package, on real MNIST
 	$(PY) tests/benchmarks/make_checkpoints.py
 
@@ -136,7 +139,7 @@ format: $(READY) ## let ruff mend what it can, and lay out the code
 	$(PY) -m ruff format .
 
 clean: ## remove build products, reports and caches
-	rm -rf build dist site *.egg-info .pytest_cache .ruff_cache .coverage htmlcov
+	rm -rf build dist site slides *.egg-info .pytest_cache .ruff_cache .coverage htmlcov
 	find course_utils tests notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) \
 	    -prune -exec rm -rf {} +
 

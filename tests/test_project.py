@@ -35,6 +35,7 @@ TARGETS = {
     "links",
     "links-off",
     "site",
+    "slides",
     "test-digits",
     "test-grading",
     "test-publish",
@@ -87,7 +88,7 @@ def project_files():
     if listed.returncode == 0:
         names = [name for name in listed.stdout.split("\0") if name]
     else:  # an unpacked archive: no git, and nothing made yet except what is ignored
-        ignored = (".venv", "data/cache", ".git", "build", "dist", "site/")
+        ignored = (".venv", "data/cache", ".git", "build", "dist", "site/", "slides/")
         paths = (path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*"))
         names = [name for name in paths if not name.startswith(ignored)]
     texts = {}

@@ -172,6 +172,16 @@ def test_contents_name_every_notebook_in_reading_order_with_core_and_deeper():
     assert companions < text.count("**Deeper ◇:**") < len(paths)
 
 
+def test_the_page_for_lecturers_stands_beside_the_reading_order():
+    text = "Grading: [LECTURERS.md](LECTURERS.md), [a](#b)."
+    made = pages.beside(text)
+    assert made.startswith("---\norphan: true\n---\n")
+    assert made.endswith("Grading: LECTURERS.md, [a](#b).")
+    known = pages.beside(text, Address("o/n", "v"))
+    assert "(https://github.com/o/n/blob/v/LECTURERS.md)" in known
+    assert all((CHECKOUT / name).is_file() for name in pages.BESIDE)
+
+
 # --- what it needs -------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ from tools.links import stamped
 from tools.notebook_files import NOTEBOOKS, NotNotebook, content, read_notebook
 from tools.site.explorers import FOLDER, write_explorers
 from tools.site.needed import Unavailable, install, static_folders
-from tools.site.pages import contents, page
+from tools.site.pages import BESIDE, beside, contents, page
 
 HERE = Path(__file__).resolve().parent
 
@@ -28,11 +28,15 @@ def write_source(source: Path) -> None:
     address = stamped()
     chosen: set[str] = set()
     for name, nb in notebooks.items():
-        made, explorers = page(nb, set(notebooks), address)
-        nbformat.validate(made)
-        (source / name).write_bytes(content(made))
+        shown, explorers = page(nb, set(notebooks), address)
+        nbformat.validate(shown)
+        (source / name).write_bytes(content(shown))
         chosen |= {page for explorer in explorers for page in explorer.choices.values()}
     (source / "index.md").write_text(contents(notebooks, address), encoding="utf-8")
+    for name in BESIDE:
+        text = (CHECKOUT / name).read_text(encoding="utf-8")
+        made = beside(text, address)
+        (source / f"{Path(name).stem.lower()}.md").write_text(made, encoding="utf-8")
     shutil.copytree(NOTEBOOKS / "figures", source / "figures")
     write_explorers(chosen, source / "extra" / FOLDER)
     for folder in [HERE / "static", *static_folders()]:

@@ -39,26 +39,25 @@ class NpmPackage:
     files: dict[str, str]  # from a path in the package to a path in the site's _static
 
 
-PACKAGES = [
-    NpmPackage(
-        "mathjax",
-        "3.2.2",
-        "Bt+SSVU8eBG27zChVewOicYs7Xsdt40qm4+UpHyX7k0/O9NliPc+x77k1/FEsPsjKPZGJvtRZM1vO+geW0OhGw==",
-        {"es5/tex-svg-full.js": "mathjax/tex-svg-full.js", "LICENSE": "mathjax/LICENSE"},
-    ),
-    NpmPackage(
-        "@jupyter-widgets/html-manager",
-        "1.0.15",
-        "5thBIV6ymNgmPVOHvzx+gGy8ZSKmSazhtGw4/c4xJDVzRhG9PTeQsRjF3FUTopvFi//SABeNz1yp47bCrJ3CQA==",
-        {
-            "dist/embed.js": "widgets/embed.js",
-            "dist/embed.js.LICENSE.txt": "widgets/embed.js.LICENSE.txt",
-            "dist/1551f4f60c37af51121f.woff2": "widgets/1551f4f60c37af51121f.woff2",
-            "dist/7a3337626410ca2f4071.woff2": "widgets/7a3337626410ca2f4071.woff2",
-            "dist/d878b0a6a1144760244f.woff2": "widgets/d878b0a6a1144760244f.woff2",
-        },
-    ),
-]
+MATHJAX = NpmPackage(
+    "mathjax",
+    "3.2.2",
+    "Bt+SSVU8eBG27zChVewOicYs7Xsdt40qm4+UpHyX7k0/O9NliPc+x77k1/FEsPsjKPZGJvtRZM1vO+geW0OhGw==",
+    {"es5/tex-svg-full.js": "mathjax/tex-svg-full.js", "LICENSE": "mathjax/LICENSE"},
+)
+HTML_MANAGER = NpmPackage(
+    "@jupyter-widgets/html-manager",
+    "1.0.15",
+    "5thBIV6ymNgmPVOHvzx+gGy8ZSKmSazhtGw4/c4xJDVzRhG9PTeQsRjF3FUTopvFi//SABeNz1yp47bCrJ3CQA==",
+    {
+        "dist/embed.js": "widgets/embed.js",
+        "dist/embed.js.LICENSE.txt": "widgets/embed.js.LICENSE.txt",
+        "dist/1551f4f60c37af51121f.woff2": "widgets/1551f4f60c37af51121f.woff2",
+        "dist/7a3337626410ca2f4071.woff2": "widgets/7a3337626410ca2f4071.woff2",
+        "dist/d878b0a6a1144760244f.woff2": "widgets/d878b0a6a1144760244f.woff2",
+    },
+)
+PACKAGES = [MATHJAX, HTML_MANAGER]  # of the site; `tools.slides` takes MathJax too
 
 
 def requirements(checkout: Path = CHECKOUT) -> list[Requirement]:

@@ -160,6 +160,7 @@ def page(
 # --- the contents --------------------------------------------------------------------------------
 
 
+BESIDE = ("TEACHING.md",)  # pages for lecturers, which do not stand in the reading order
 CLOSING = ("Summary", "Exercises", "References")
 
 
@@ -183,6 +184,16 @@ def question(nb: NotebookNode) -> str:
     """The first sentence in bold type: what the notebook asks."""
     found = re.search(r"\*\*(.+?)\*\*", nb.cells[0].source, re.DOTALL)
     return " ".join(found[1].split()) if found else ""
+
+
+def beside(text: str, address: Address | None = None) -> str:
+    """A page of the checkout's first folder as the site shows it."""
+
+    def one(found: re.Match) -> str:
+        target = address and address.source(found[2])
+        return f"[{found[1]}]({target})" if target else found[1]
+
+    return "---\norphan: true\n---\n\n" + re.sub(r"\[([^\]]*)\]\(([\w.]+\.md)\)", one, text)
 
 
 def contents(notebooks: dict[str, NotebookNode], address: Address | None = None) -> str:
@@ -216,6 +227,7 @@ def contents(notebooks: dict[str, NotebookNode], address: Address | None = None)
             ]
     if address:
         lines += [f"The notebooks themselves: [{address.repo}]({address.source('README.md')})", ""]
+    lines += ["If you teach: [lectures and labs](teaching.md).", ""]
     stems = "\n".join(Path(name).stem for name in notebooks)
     lines += ["```{toctree}", ":hidden:", ":titlesonly:", "", stems, "```", ""]
     return "\n".join(lines)
