@@ -110,7 +110,7 @@ def points(C: int, N: int, spread: float) -> tuple[Tensor, Tensor, float]:
         points(5, 12, 1.0),
         points(3, 25, 0.5),
         (torch.tensor([[5.0, 5.0]]), torch.zeros(2, 2) + torch.tensor([[0.0], [1.0]]), 0.5),
-        (torch.tensor([[0.0, 0.1], [2.0, 0.0], [0.1, 0.0]]), torch.eye(3, 2) * 2, 0.3),
+        (torch.tensor([[0.0, 0.1], [2.0, 0.0], [0.1, 0.0], [0.0, 1.6]]), torch.eye(3, 2) * 2, 0.3),
     ],
 )
 def modes_caught(points, centres, radius):
@@ -158,9 +158,6 @@ def value_at(m):
         "Beyond m = 1 nothing overlaps, and the value stays 0.": -(1 - m.abs()) * math.log(4),
         "The generator may stand on the other side, too: m can be negative.": (
             -((1 - m).clamp(0, 1)) * math.log(4)
-        ),
-        "Where only one density is, D* is 0 or 1, and its log is 0.": (
-            -overlap * math.log(4) - (1 - overlap) * math.log(2)
         ),
         "In bits; the course measures in nats.": right / half,
         "The value at m = 0 is the least: it must rise as the overlap shrinks.": (

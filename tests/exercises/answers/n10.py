@@ -116,9 +116,6 @@ WRONG["value_at"] = {
     "the length of the overlap": lambda m: max(0.0, 1 - abs(m)),
     "nothing overlaps": lambda m: -(1 - abs(m)) * math.log(4),
     "m can be negative": lambda m: -min(1.0, max(0.0, 1 - m)) * math.log(4),
-    "its log is 0": lambda m: (
-        -max(0.0, 1 - abs(m)) * math.log(4) - (1 - max(0.0, 1 - abs(m))) * math.log(2)
-    ),
     "In bits": lambda m: -2 * max(0.0, 1 - abs(m)),
     "it must rise": lambda m: -(1 - max(0.0, 1 - abs(m))) * math.log(4),
 }
