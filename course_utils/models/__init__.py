@@ -8,14 +8,7 @@ What comes out of a network has the dtype of what went in: under autocast it is 
 coarse to sum 784 log probabilities in.
 """
 
-from course_utils.models.adversarial import (
-    GAN,
-    conv_discriminator,
-    conv_generator,
-    discriminator_loss,
-    generator_loss,
-    train_gan,
-)
+from course_utils.models.adversarial import GAN, train_gan
 from course_utils.models.annealing import (
     annealed_log_partition,
     annealed_log_prob,
@@ -69,11 +62,7 @@ __all__ = [
     "all_states",
     "annealed_log_partition",
     "annealed_log_prob",
-    "conv_discriminator",
-    "conv_generator",
-    "discriminator_loss",
     "fooling_images",
-    "generator_loss",
     "mlp",
     "temperatures",
     "train_classifier",

@@ -7,8 +7,8 @@ import pytest
 import torch
 from helpers.shown import assert_twins, shown
 
-from course_utils import models
-from course_utils.models import GAN
+from course_utils.models import GAN, train_gan
+from course_utils.models.adversarial import discriminator_loss, generator_loss
 
 DEVICE = torch.device("cpu")
 
@@ -62,9 +62,9 @@ def test_the_best_judge_of_equal_data_is_worth_minus_log_four(page):
 @pytest.mark.parametrize("scale", [1.0, 100.0], ids=["usual", "extreme"])
 def test_the_losses_are_the_packages(page, scale):
     real, fake = (scale * torch.randn(n, dtype=torch.float64) for n in (5, 7))
-    assert_twins(page.discriminator_loss(real, fake), models.discriminator_loss(real, fake))
+    assert_twins(page.discriminator_loss(real, fake), discriminator_loss(real, fake))
     for flag in (True, False):
-        assert_twins(page.generator_loss(fake, flag), models.generator_loss(fake, flag))
+        assert_twins(page.generator_loss(fake, flag), generator_loss(fake, flag))
 
 
 def test_the_networks_are_the_packages(page):
@@ -83,9 +83,7 @@ def test_training_takes_the_packages_steps(page):
     torch.manual_seed(1)
     page.train_gan(G, D, images, lambda *said: on_page.append(said))
     torch.manual_seed(1)
-    models.train_gan(
-        gan, images, progress=False, each_step=lambda gan, *said: in_package.append(said)
-    )
+    train_gan(gan, images, progress=False, each_step=lambda gan, *said: in_package.append(said))
     assert len(on_page) == 3  # the last batch is not full
     assert_twins(torch.tensor(on_page), torch.tensor(in_package))
     for a, b in zip(G.parameters(), gan.generator.parameters(), strict=True):
