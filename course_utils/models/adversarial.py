@@ -136,7 +136,7 @@ def train_gan(
     images: Tensor,
     epochs: int = 1,
     batch_size: int = 32,
-    learning_rate: float = 2e-3,
+    learning_rate: float = 3e-3,
     saturating: bool = False,
     binarize: str = "none",
     progress: bool = True,
@@ -144,7 +144,8 @@ def train_gan(
 ) -> GAN:
     """Train both networks in place, one step of Adam each in turn; left in evaluation mode.
 
-    The batch of generated images is drawn once a step; both networks use it.
+    The batch of generated images is drawn once a step; both networks use it. The learning rate
+    falls to 0 along a line.
 
     Args:
         images: (N, 784) or (N, 28, 28): uint8, or floats in [0, 1]. A last batch that is not
@@ -170,7 +171,10 @@ def train_gan(
     adams = [torch.optim.Adam(n.parameters(), rate, betas=(0.5, 0.999)) for n in networks]
     in_an_epoch = len(images) // batch_size
     model.train()
-    for step in tqdm(range(epochs * in_an_epoch), "training", disable=not progress, leave=False):
+    steps = epochs * in_an_epoch
+    for step in tqdm(range(steps), "training", disable=not progress, leave=False):
+        for adam in adams:
+            adam.param_groups[0]["lr"] = rate * (1 - step / steps)
         if step % in_an_epoch == 0:
             order = torch.randperm(len(images), device=images.device)
         rows = order[step % in_an_epoch * batch_size :][:batch_size]
