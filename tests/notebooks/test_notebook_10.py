@@ -98,3 +98,31 @@ def test_a_coarse_pixel_is_the_mean_of_its_sixteen(page):
     found = page.coarse(x)
     assert found.shape == (2, 1, 7, 7)
     torch.testing.assert_close(found[1, 0, 2, 3], x.view(2, 28, 28)[1, 8:12, 12:16].mean())
+
+
+# --- one z, several decoders ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "b"], ["a", "b", "c"]])
+def test_the_widget_shows_any_decoders_by_name(names):
+    """Each gets the same z, with the chosen value in the chosen unit."""
+    seen, many_z = {}, torch.randn(12, 20)
+
+    def decoder(name, ink):
+        def decode(z):
+            seen[name] = z.clone()
+            return torch.full((len(z), 784), ink)
+
+        return decode
+
+    decoders = {name: decoder(name, 0.25 * k) for k, name in enumerate(names, start=1)}
+    page = shown(10, "side_by_side", many_z=many_z, decoders=decoders)
+    before = many_z.clone()
+    image, text = page.side_by_side(3, 20, 1.5)
+    assert image.shape == (28, 30 * len(names) - 2)
+    assert [image[0, 30 * k] for k in range(len(names))] == [0.25, 0.5, 0.75][: len(names)]
+    assert text.split("   |   ") == names
+    expected = before[2:3].clone()
+    expected[0, 19] = 1.5
+    assert all(torch.equal(z, expected) for z in seen.values()) and len(seen) == len(names)
+    assert torch.equal(many_z, before)
