@@ -8,6 +8,7 @@ What comes out of a network has the dtype of what went in: under autocast it is 
 coarse to sum 784 log probabilities in.
 """
 
+from course_utils.models.adversarial import GAN, train_gan
 from course_utils.models.annealing import (
     annealed_log_partition,
     annealed_log_prob,
@@ -38,6 +39,7 @@ MODELS = {
 
 __all__ = [
     "DBM",
+    "GAN",
     "LIKELIHOODS",
     "M2",
     "MODELS",
@@ -64,6 +66,7 @@ __all__ = [
     "mlp",
     "temperatures",
     "train_classifier",
+    "train_gan",
     "train_m2",
     "train_rbm",
 ]

@@ -115,6 +115,7 @@ from course_utils.plotting.n09 import (
     timeline,
     weight_images,
 )
+from course_utils.plotting.n10 import clouds, judge_over_densities, one_dot_a_seed
 from course_utils.plotting.pages import (
     as_images,
     mosaic,
@@ -141,6 +142,7 @@ __all__ = [
     "bound_and_gap",
     "bound_steps",
     "chord_and_arc",
+    "clouds",
     "code_clouds",
     "compare_latents",
     "confusion",
@@ -166,6 +168,7 @@ __all__ = [
     "generative_story",
     "histogram_and_line",
     "jensen_picture",
+    "judge_over_densities",
     "label_planes",
     "latent_manifold",
     "latent_scatter",
@@ -179,6 +182,7 @@ __all__ = [
     "mixture_image",
     "mosaic",
     "noise_on_its_way",
+    "one_dot_a_seed",
     "one_q_or_many",
     "painted_row",
     "panels",
