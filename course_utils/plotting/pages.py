@@ -132,7 +132,7 @@ def show_grids(
     for ax, name, page in zip(axes[0], grids, pages, strict=True):
         show_page(page, name, ax)
     if (layout := fig.get_layout_engine()) is not None:
-        layout.set(wspace=0.08)  # so that one block does not touch the next one
+        layout.set(wspace=0.16)  # so that one block does not touch the next one
     return fig, axes[0]
 
 
