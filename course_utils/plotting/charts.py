@@ -21,7 +21,7 @@ READABLE = 4.5  # contrast of letters with what is behind them: WCAG 2.2, level 
 
 
 def contrast(colour: Any, other: Any = "white") -> float:
-    """How far two colours differ in lightness, by WCAG: 1 for equal ones, 21 for black on white."""
+    """How far two colours differ in lightness (WCAG): 1 for equal ones, 21 for black on white."""
     light = []
     for channels in (to_rgb(colour), to_rgb(other)):
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]

@@ -21,6 +21,7 @@ from tools.site.frames import (
     PICTURES,
     POSITIONS,
     digest,
+    fewer_colours,
     frames_of,
     read_frames,
     record,
@@ -91,6 +92,17 @@ def test_every_combination_of_positions_is_on_the_sheet():
         assert entry["texts"][n] == f"{level} {side}"
         shown = image[4 * row : 4 * row + 4, 8 * column : 8 * column + 8]
         assert np.abs(shown - (1 - square(level, side)[0])).max() < 0.02
+
+
+def test_fewer_colours_keep_white_and_are_near():
+    grey = np.tile(np.arange(256, dtype=np.uint8)[:, None], (1, 3))[None]
+    blend = np.linspace([0, 114, 178], [213, 94, 0], 256).astype(np.uint8)[None]
+    blend = np.concatenate([blend, np.full_like(blend, 255)])
+    for pixels, near in ((grey, 3), (blend, 12)):
+        fewer = np.asarray(fewer_colours(Image.fromarray(pixels), 32))
+        assert len(np.unique(fewer.reshape(-1, 3), axis=0)) <= 33
+        assert (fewer[(pixels == 255).all(-1)] == 255).all()
+        assert np.abs(fewer.astype(float) - pixels).mean() < near
 
 
 def test_a_picture_that_is_another_one_by_now_is_no_frame():

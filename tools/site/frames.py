@@ -104,15 +104,26 @@ def as_image(picture: Any, share: float = 1.0) -> Image.Image:
     return Image.open(io.BytesIO(to_png(picture)[0])).convert("RGB")
 
 
+def fewer_colours(image: Image.Image, count: int) -> Image.Image:
+    """An image in at most about so many colours: evenly spaced greys if it is grey, white kept."""
+    pixels = np.asarray(image)
+    if (pixels == pixels[..., :1]).all():
+        levels = np.rint(pixels / 255 * (count - 1)) / (count - 1)
+        return Image.fromarray(np.rint(255 * levels).astype(np.uint8))
+    method, none = Image.Quantize.FASTOCTREE, Image.Dither.NONE
+    fewer = np.asarray(image.quantize(count, method=method, dither=none).convert("RGB")).copy()
+    fewer[(pixels == 255).all(-1)] = 255
+    return Image.fromarray(fewer)
+
+
 def one_sheet(images: list[Image.Image], columns: int, colours: int) -> bytes:
     """All pictures in rows of `columns`, as WebP without loss in so many colours."""
     width, height = images[0].size
     sheet = Image.new("RGB", (columns * width, len(images) // columns * height), "white")
     for n, image in enumerate(images):
         sheet.paste(image, (n % columns * width, n // columns * height))
-    method, none = Image.Quantize.FASTOCTREE, Image.Dither.NONE
     if not sheet.getcolors(colours):
-        sheet = sheet.quantize(colours, method=method, dither=none).convert("RGB")
+        sheet = fewer_colours(sheet, colours)
     buffer = io.BytesIO()
     sheet.save(buffer, "WEBP", lossless=True, quality=80, method=4)
     return buffer.getvalue()
