@@ -148,7 +148,7 @@ def draw_frames(client: NotebookClient, stem: str, folder: Path) -> None:
     """
     arguments = f"{live_pictures(client.nb)!r}, {stem!r}, {str(folder)!r}"
     lines = ["import sys", f"sys.path.append({str(CHECKOUT)!r})"]
-    lines += ["from tools.site.frames import record", f"record({arguments})"]
+    lines += ["from tools.site.draw_frames import record", f"record({arguments})"]
     reply = client.wait_for_reply(
         client.kc.execute("\n".join(lines), silent=True, store_history=False)
     )

@@ -15,20 +15,18 @@ from PIL import Image
 from course_utils.widgets import knobs
 from tools.execute_notebooks import in_reading_order, live_pictures
 from tools.notebook_files import NOTEBOOKS, read_notebook
-from tools.site.explorers import explorer_for
-from tools.site.frames import (
-    FRAMES,
+from tools.site.draw_frames import (
     PICTURES,
     POSITIONS,
-    digest,
     fewer_colours,
     frames_of,
-    read_frames,
     record,
     settings,
     shares,
     spread,
 )
+from tools.site.explorers import explorer_for
+from tools.site.frames import FRAMES, digest, read_frames
 from tools.site.pages import STATE, VIEW, stored_pictures
 
 NOTEBOOK_BYTES, ALL_BYTES = 250_000, 2_000_000
