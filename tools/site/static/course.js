@@ -46,6 +46,8 @@ addEventListener("load", letKeysScroll);
 addEventListener("resize", letKeysScroll);
 
 addEventListener("DOMContentLoaded", () => {
+  document.querySelector(".sidebar-drawer")?.setAttribute("aria-label", "All pages");
+  document.querySelector(".toc-drawer")?.setAttribute("aria-label", "This page");
   const mathjax = window.MathJax;
   if (!mathjax || !mathjax.startup) return;
   mathjax.startup.promise.then(markWide).then(letKeysScroll);
