@@ -16,6 +16,7 @@ from course_utils.widgets import knobs
 from tools.execute_notebooks import in_reading_order, live_pictures
 from tools.notebook_files import NOTEBOOKS, read_notebook
 from tools.site.draw_frames import (
+    ALL_OF,
     PICTURES,
     POSITIONS,
     fewer_colours,
@@ -41,12 +42,15 @@ def square(level, side="left", bright=False):
 # --- where the knobs stand -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("lengths", [[3], [100], [100, 100], [7, 51], [61, 37, 30], [40, 3, 61]])
+@pytest.mark.parametrize(
+    "lengths", [[3], [10], [100], [31, 10], [100, 100], [7, 51], [61, 37, 30], [40, 3, 61]]
+)
 def test_knobs_share_the_pictures(lengths):
     given = shares(lengths)
     assert math.prod(given) <= PICTURES
-    assert all(1 < g <= min(length, POSITIONS) for g, length in zip(given, lengths))
-    assert len(lengths) > 1 or given == [min(lengths[0], POSITIONS)]
+    most = [length if length <= ALL_OF else POSITIONS for length in lengths]
+    assert all(1 < g <= m for g, m in zip(given, most, strict=True))
+    assert given == most or math.prod(most) > PICTURES
 
 
 @pytest.mark.parametrize("length", [2, 5, 9, 10, 61])

@@ -23,9 +23,10 @@ from course_utils.widgets.knobs import LARGEST, Knobs
 from course_utils.widgets.pictures import DPI, to_png
 from tools.site.frames import digest
 
-POSITIONS = 9  # of a knob, at most
-PICTURES = 81  # of a widget, at most
-BYTES = 110_000  # of a widget's sheet, at most
+POSITIONS = 9  # of a knob, or all where it has hardly more: ten digits, say
+ALL_OF = 11
+PICTURES = 100  # of a widget, at most
+BYTES = 220_000  # of a notebook's sheets together, at most
 COLOURS = (64, 32, 16)  # of a sheet: the first with which it is small enough
 SMALLER = 0.8  # of a figure, compared with the notebook's
 
@@ -35,7 +36,7 @@ SMALLER = 0.8  # of a figure, compared with the notebook's
 
 def shares(lengths: list[int], most: int = PICTURES) -> list[int]:
     """How many positions each knob gets, so that there are at most so many combinations."""
-    given = [min(length, POSITIONS) for length in lengths]
+    given = [length if length <= ALL_OF else POSITIONS for length in lengths]
     while math.prod(given) > most and max(given) > 2:
         given[given.index(max(given))] -= 1
     return given
@@ -111,8 +112,8 @@ def one_sheet(images: list[Image.Image], columns: int, colours: int) -> bytes:
     return buffer.getvalue()
 
 
-def frames_of(live: Knobs) -> tuple[dict[str, Any], bytes]:
-    """A live picture's entry, without source and sheet, and its sheet.
+def frames_of(live: Knobs, room: int = BYTES) -> tuple[dict[str, Any], bytes]:
+    """A live picture's entry, without source and sheet, and its sheet of at most `room` bytes.
 
     Raises:
         ValueError: the function draws another picture now than it drew at first.
@@ -141,7 +142,7 @@ def frames_of(live: Knobs) -> tuple[dict[str, Any], bytes]:
             plt.close("all")
         for colours in COLOURS:
             sheet = one_sheet(images, counts[-1], colours)
-            if len(sheet) <= BYTES:
+            if len(sheet) <= room:
                 break
         else:
             most = int(0.8 * math.prod(counts))
@@ -173,7 +174,7 @@ def record(shown: dict[str, tuple[str, str]], stem: str, folder: Path | str) -> 
     live = {one.model_id: one for one in gc.get_objects() if type(one) is Knobs and one.comm}
     entries, sheets = {}, {}
     for cell, (model, source) in shown.items():
-        entry, sheet = frames_of(live[model])
+        entry, sheet = frames_of(live[model], BYTES // len(shown))
         name = f"{stem}-{cell}.webp"
         entries[cell] = {"source": digest(source), "sheet": name, **entry}
         sheets[name] = sheet
