@@ -66,6 +66,7 @@ def test_positions_are_spread_evenly_and_hold_both_ends_and_the_start(length, co
 def test_a_slider_s_values_are_written_as_beside_it():
     slider = widgets.FloatSlider(0.1, min=0, max=0.3, step=0.1, readout_format=".2f")
     assert [text for _, text in settings(slider)] == ["0.00", "0.10", "0.20", "0.30"]
+    assert [v for v, _ in settings(slider, 0.25)] == pytest.approx([0, 0.1, 0.2, 0.25, 0.3])
     slider = widgets.IntSlider(0, 0, 7, 3)
     assert settings(slider) == [(0, "0"), (3, "3"), (6, "6")]
     slider = widgets.SelectionSlider(options=[("one", 1), ("two", 2)])

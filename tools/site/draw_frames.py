@@ -53,14 +53,16 @@ def spread(length: int, count: int, start: int) -> list[int]:
     return sorted(chosen)
 
 
-def settings(slider: Any) -> list[tuple[Any, str]]:
-    """Every value that a slider can have, and how it is written."""
+def settings(slider: Any, start: Any = None) -> list[tuple[Any, str]]:
+    """Every value that a slider can have, and how it is written; the start may be off the grid."""
     if hasattr(slider, "options"):
         return [(value, label) for label, value in slider.options]
     if isinstance(slider.value, bool):
         return [(False, "no"), (True, "yes")]
     count = round((slider.max - slider.min) / slider.step) + 1
     values = [slider.min + n * slider.step for n in range(count)]
+    if start is not None and not any(math.isclose(v, start, abs_tol=1e-9) for v in values):
+        values = sorted([*values, start])
     written = getattr(slider, "readout_format", "d")
     return [(value, f"{value:{written}}") for value in values if value <= slider.max + 1e-9]
 
@@ -118,7 +120,7 @@ def frames_of(live: Knobs, room: int = BYTES) -> tuple[dict[str, Any], bytes]:
     Raises:
         ValueError: the function draws another picture now than it drew at first.
     """
-    every = {name: settings(slider) for name, slider in live.sliders.items()}
+    every = {name: settings(slider, live.start[name]) for name, slider in live.sliders.items()}
     starts = {name: nearest(values, live.start[name]) for name, values in every.items()}
     first, _ = live.picture(live.start)
     shown = np.asarray(Image.open(io.BytesIO(bytes(live.image.value))).convert("RGB"), float)
