@@ -82,7 +82,7 @@ test-digits: $(READY) ## what depends on the digits, once more with drawn ones
 test-grading: $(READY) ## let the real nbgrader release, grade and send back homework
 	$(PY) -m pytest tests -m grading $(ARGS)
 
-test-publish: $(READY) ## before publishing: Colab's old versions, a compiler, the site, the slides, trials of bench
+test-publish: $(READY) ## before publishing: Colab, a compiler, the site and its audit, the slides, trials of bench
 	$(PYTEST) tests -m "colab or publish" $(ARGS)
 
 coverage: $(READY) ## which lines of the package no unit test reaches; takes half as long again

@@ -1,8 +1,11 @@
 """Execute notebooks in reading order, on the CPU, and store their outputs: `make notebooks`.
 
     python -m tools.execute_notebooks [NAME ...] [--digits mnist|strokes] [--folder FOLDER]
+        [--only-frames]
 
-A NAME is a notebook's number, as 05, or the beginning of its name, as start_here.
+A NAME is a notebook's number, as 05, or the beginning of its name, as start_here. With
+`--only-frames` the notebooks stay as they are, and only the pictures are made that the site shows
+in the place of live ones (`tools.site.frames`); else both are.
 
 Each notebook is replaced by its executed version in one step, and only if every cell ran; a
 notebook that fails stays as it was, and the failing cell is named. Stored are outputs and widget
@@ -25,8 +28,9 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-from course_utils.files import write_whole
+from course_utils.files import CHECKOUT, write_whole
 from tools.notebook_files import NOTEBOOKS, NotNotebook, content, read_notebook
+from tools.site.frames import FRAMES
 
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE_INFO = {"name": "python"}
@@ -125,18 +129,52 @@ class Cost:
         return f"{self.seconds:.0f} s{memory}, {self.stored:.2f} MB on disk"
 
 
-def execute(path: Path) -> Cost:
-    """Execute one notebook in place.
+def live_pictures(nb) -> dict[str, tuple[str, str]]:
+    """{id of a cell: (the widget's model, the cell's source)} of cells that show `knobs(...)`."""
+    found = {}
+    for cell in nb.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if WIDGET_VIEW in data and "".join(data["text/plain"]).startswith("Knobs("):
+                found[cell.id] = (data[WIDGET_VIEW]["model_id"], cell.source)
+    return found
+
+
+def draw_frames(client: NotebookClient, stem: str, folder: Path) -> None:
+    """Let the kernel of a notebook draw its live pictures at some positions of their knobs.
 
     Raises:
+        NotebookFailed: it cannot.
+    """
+    arguments = f"{live_pictures(client.nb)!r}, {stem!r}, {str(folder)!r}"
+    lines = ["import sys", f"sys.path.append({str(CHECKOUT)!r})"]
+    lines += ["from tools.site.draw_frames import record", f"record({arguments})"]
+    reply = client.wait_for_reply(
+        client.kc.execute("\n".join(lines), silent=True, store_history=False)
+    )
+    if reply is None or reply["content"]["status"] != "ok":
+        said = reply["content"].get("evalue") if reply else "no answer"
+        raise NotebookFailed(f"{stem}: no frames of its live pictures: {said}")
+
+
+def execute(path: Path, frames: Path | None = None, store: bool = True) -> Cost:
+    """Execute one notebook in place.
+
+    Args:
+        path: the notebook.
+        frames: the folder for frames of its live pictures; None for none.
+        store: whether the file is replaced. If not, nothing runs below the last live picture.
+    Raises:
         NotebookFailed: the file is no notebook, or a cell raised an error, took too long, or
-            killed the kernel. The file is then as it was.
+            killed the kernel, or a live picture cannot be drawn. The file is then as it was.
     """
     try:
         nb = read_notebook(path)
     except NotNotebook as problem:
         raise NotebookFailed(str(problem)) from None
     at = {"cell": 0, "memory": None}
+    before = live_pictures(nb)
+    last = max((n for n, cell in enumerate(nb.cells) if cell.id in before), default=-1)
 
     def on_cell_start(cell, cell_index):
         at["cell"] = cell_index
@@ -157,7 +195,16 @@ def execute(path: Path) -> Cost:
     )
     started = time.perf_counter()
     try:
-        client.execute()
+        client.reset_execution_trackers()
+        with client.setup_kernel():
+            for index, cell in enumerate(nb.cells if store else nb.cells[: last + 1]):
+                client.execute_cell(cell, index, execution_count=client.code_cells_executed + 1)
+            client.set_widgets_metadata()
+            seconds = time.perf_counter() - started
+            if frames is not None:
+                draw_frames(client, path.stem, frames)
+    except NotebookFailed:
+        raise
     except CellTimeoutError:
         raise NotebookFailed(f"{path.name}, cell {at['cell']}: over {CELL_SECONDS} s") from None
     except DeadKernelError:
@@ -165,10 +212,10 @@ def execute(path: Path) -> Cost:
     except Exception as error:
         message = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip()
         raise NotebookFailed(f"{path.name}, cell {at['cell']}: {message}") from None
-    seconds = time.perf_counter() - started
-    executed = tidy(nb, path.stem)
-    nbformat.validate(executed)
-    write_whole(path, content(executed))
+    if store:
+        executed = tidy(nb, path.stem)
+        nbformat.validate(executed)
+        write_whole(path, content(executed))
     return Cost(seconds, at["memory"], path.stat().st_size / 1e6)
 
 
@@ -191,6 +238,7 @@ def main() -> int:
     parser.add_argument("numbers", nargs="*", help="only these, as in 05 or start_here; else all")
     parser.add_argument("--digits", choices=["mnist", "strokes"], default="mnist")
     parser.add_argument("--folder", type=Path, default=NOTEBOOKS)
+    parser.add_argument("--only-frames", action="store_true", help="store no notebook")
     arguments = parser.parse_args()
 
     use_processor(arguments.digits)
@@ -202,10 +250,12 @@ def main() -> int:
     if not paths:
         print("No such notebook.", file=sys.stderr)
         return 2
+    committed = arguments.folder == NOTEBOOKS and arguments.digits == "mnist"
+    frames = FRAMES if committed else None
     failures = 0
     for path in paths:
         try:
-            print(f"{path.name}: {execute(path)}", flush=True)
+            print(f"{path.name}: {execute(path, frames, not arguments.only_frames)}", flush=True)
         except NotebookFailed as failure:
             failures += 1
             print(failure, file=sys.stderr, flush=True)

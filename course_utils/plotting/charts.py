@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from itertools import cycle
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -15,6 +17,29 @@ from course_utils.session import PALETTE
 
 MARKERS = [{"marker": marker} for marker in "os^Dv"]
 DOTS = [{"marker": "o", "markersize": 5}]
+READABLE = 4.5  # contrast of letters with what is behind them: WCAG 2.2, level AA
+
+
+def contrast(colour: Any, other: Any = "white") -> float:
+    """How far two colours differ in lightness (WCAG): 1 for equal ones, 21 for black on white."""
+    light = []
+    for channels in (to_rgb(colour), to_rgb(other)):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        light.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
+    return max(light) / min(light)
+
+
+def letters(colour: Any) -> str:
+    """A colour for letters on white: the same, darker where it would be hard to read."""
+    channels = np.array(to_rgb(colour))
+    while contrast(channels) < READABLE:
+        channels *= 0.98
+    return to_hex(channels)
+
+
+def letters_on(colour: Any) -> str:
+    """White or black, whichever can be read on a patch of a colour."""
+    return "white" if contrast(colour) >= READABLE else "black"
 
 
 def curves(

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.plotting.charts import draw_lines
+from course_utils.plotting.charts import draw_lines, letters_on
 from course_utils.plotting.pages import panels
 from course_utils.session import PALETTE
 
@@ -27,7 +27,7 @@ def stacked_bars(
     for j, name in enumerate(names):
         drawn = ax.barh(list(parts), values[:, j], left=left, color=PALETTE[j], label=name)
         labels = [f"{v:.3g}" if v > 0.08 * values.sum(1).max() else "" for v in values[:, j]]
-        ax.bar_label(drawn, labels, label_type="center", color="white")
+        ax.bar_label(drawn, labels, label_type="center", color=letters_on(PALETTE[j]))
         left += values[:, j]
     ax.set(xlabel=xlabel)
     ax.invert_yaxis()
@@ -160,7 +160,8 @@ def bound_and_gap(
         right.bar(i, top - floor, bottom=floor, color=PALETTE[i], width=0.65)
         right.bar(i, log_px - top, bottom=top, width=0.65, **GAP_STYLE)
         if elbo > floor + 1:
-            right.text(i, top - 0.15, f"{elbo:.2f}", va="top", color="white", **BAR_TEXT)
+            style = {"va": "top", "color": letters_on(PALETTE[i]), **BAR_TEXT}
+            right.text(i, top - 0.15, f"{elbo:.2f}", **style)
         else:  # no bar to write on
             style = {"va": "bottom", "backgroundcolor": "white", **BAR_TEXT}
             right.text(i, floor + 0.15, f"{elbo:.2f}", **style)

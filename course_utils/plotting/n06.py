@@ -11,7 +11,7 @@ from matplotlib.patches import Arc
 from scipy.stats import chi
 from torch import Tensor
 
-from course_utils.plotting.charts import tick_sizes, write_numbers
+from course_utils.plotting.charts import letters, tick_sizes, write_numbers
 from course_utils.plotting.pages import panels
 from course_utils.session import PALETTE
 
@@ -64,7 +64,8 @@ def chord_and_arc(
         ax.plot(*way(z_a, z_b, torch.linspace(0, 1, 61)).T.numpy(), color=colour, lw=2)
         ax.plot(*way(z_a, z_b, t).T.numpy(), "o", color=colour, ms=7)
         x, y = way(z_a, z_b, t[2:3])[0].tolist()
-        ax.annotate(name, (x, y), (0, 8), textcoords="offset points", ha="center", color=colour)
+        above = {"textcoords": "offset points", "ha": "center", "color": letters(colour)}
+        ax.annotate(name, (x, y), (0, 8), **above)
     ax.plot(0, 0, "o", color="black", ms=5)
     ax.add_patch(Arc((0, 0), 0.36, 0.36, theta1=45, theta2=135, color="#666666"))
     ax.text(0, 0.21, "ω", ha="center", va="bottom")

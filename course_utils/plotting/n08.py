@@ -10,6 +10,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from course_utils.plotting.charts import letters
 from course_utils.plotting.latents import DIGIT_COLOURS
 from course_utils.plotting.pages import panels
 from course_utils.session import PALETTE
@@ -45,7 +46,7 @@ def label_planes(
         ax.scatter(*cloud.T.numpy(), s=2, color="#555555", alpha=faint, linewidths=0)
         for z, label in zip(few.tolist(), labels.tolist(), strict=True):
             bold = {"fontsize": 11, "fontweight": "bold", "ha": "center", "va": "center"}
-            ax.text(*z, str(label), color=DIGIT_COLOURS[label], clip_on=True, **bold)
+            ax.text(*z, str(label), color=letters(DIGIT_COLOURS[label]), clip_on=True, **bold)
         ax.set(xlim=ends[:2], ylim=ends[:2], xlabel="$z_1$", ylabel="$z_2$", title=title)
         ax.set_aspect("equal")
         ax.grid(False)

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from course_utils.plotting.charts import letters
 from course_utils.plotting.pages import as_images, panels
 from course_utils.session import PALETTE
 
@@ -30,7 +31,7 @@ def timeline(events: dict[int, str], marked: Sequence[int] = ()) -> tuple[Figure
         ax.plot(place, 0, "o", color=colour, markersize=11, zorder=3)
         words = f"{year}\n{events[year]}" if side > 0 else f"{events[year]}\n{year}"
         place_text = {"ha": "center", "va": "bottom" if side > 0 else "top", "fontsize": 13}
-        ax.text(place, 0.5 * side, words, color=colour, **place_text)
+        ax.text(place, 0.5 * side, words, color=letters(colour), **place_text)
     ax.set(xlim=(-0.7, len(years) - 0.3), ylim=(-1.75, 1.75))
     ax.axis("off")
     return fig, ax

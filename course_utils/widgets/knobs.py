@@ -142,6 +142,7 @@ class Knobs(widgets.VBox):
         sliders: name to widget; setting its `.value` redraws.
         image: the `widgets.Image`; its `.value` holds PNG bytes.
         text: the `widgets.Label` under it; its `.value` holds the text, or the last error.
+        start: name to the slider's value before anybody moved it.
     """
 
     def __init__(self, function: Callable[..., Any], specs: dict[str, Any]):
@@ -151,7 +152,7 @@ class Knobs(widgets.VBox):
         self.sliders = {
             name: _slider(name, spec, self._choices[name], width) for name, spec in specs.items()
         }
-        self._start = {name: slider.value for name, slider in self.sliders.items()}
+        self.start = {name: slider.value for name, slider in self.sliders.items()}
         self._resetting = False
         self.image = widgets.Image(format="png", layout={"align_self": "flex-start"})
         self.text = widgets.Label()
@@ -172,8 +173,14 @@ class Knobs(widgets.VBox):
     @property
     def values(self) -> dict[str, Any]:
         """What the function is called with now."""
-        at = {name: slider.value for name, slider in self.sliders.items()}
+        return self._arguments({name: slider.value for name, slider in self.sliders.items()})
+
+    def _arguments(self, at: dict[str, Any]) -> dict[str, Any]:
         return {k: v if self._choices[k] is None else self._choices[k][v] for k, v in at.items()}
+
+    def picture(self, at: dict[str, Any]) -> tuple[Any, str]:
+        """What the function draws when the sliders have these values: (image, text)."""
+        return _parts(self._function(**self._arguments(at)))
 
     @property
     def widget(self) -> "Knobs":
@@ -185,7 +192,7 @@ class Knobs(widgets.VBox):
         self._resetting = True
         try:
             for name, slider in self.sliders.items():
-                slider.value = self._start[name]
+                slider.value = self.start[name]
         finally:
             self._resetting = False
         self._redraw()
@@ -195,7 +202,7 @@ class Knobs(widgets.VBox):
             return
         open_before = set(plt.get_fignums())
         try:
-            image, text = _parts(self._function(**self.values))
+            image, text = self.picture({n: slider.value for n, slider in self.sliders.items()})
             png, (width, height) = to_png(image)
         except Exception as error:  # the last good picture stays
             self.text.value = f"{type(error).__name__}: {error}".splitlines()[0]

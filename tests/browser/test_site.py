@@ -16,7 +16,7 @@ import pytest
 from tools.execute_notebooks import in_reading_order
 from tools.notebook_files import NOTEBOOKS
 from tools.site.__main__ import build
-from tools.site.needed import Unavailable
+from tools.site.needed import AUDITOR, Unavailable, fetch
 
 pytestmark = [pytest.mark.publish, pytest.mark.browser]
 
@@ -168,10 +168,7 @@ def test_a_page_on_a_phone(opened, stem):
     text = page.inner_text("article")
     assert not re.findall(r"\\\(|\\\[|\$\$", text)  # every formula is drawn
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
-    views = page.locator("script[type='application/vnd.jupyter.widget-view+json']").count()
-    if views:
-        page.wait_for_selector(".jupyter-widgets img")
-        assert page.locator(".cell_output > .widget-subarea, .cell_output .widget-box").count()
+    assert not page.locator("script[type^='application/vnd.jupyter.widget']").count()
 
 
 def test_a_page_too_wide_would_be_seen(opened):
@@ -216,6 +213,90 @@ def test_a_choice_shows_another_explorer(opened):
     page.locator(".choices a").filter(has_text="β = 30").click()
     frame = page.frame_locator(".explorer iframe")
     frame.locator("h1").filter(has_text="mnist-beta-30").wait_for()
+
+
+def test_a_knob_in_a_page_chooses_the_picture(opened):
+    page = opened("04_reparameterization.html")
+    frames = page.locator(".course-frames").first
+    knob, value = frames.locator("input").first, frames.locator("output").first
+    view = frames.locator(".frames-view")
+    view.scroll_into_view_if_needed()
+    page.wait_for_function("() => document.querySelector('.frames-view img').naturalWidth")
+    assert frames.get_by_label("mu", exact=True).count() == 1
+    before, said = view.screenshot(), value.inner_text()
+    knob.focus()
+    assert knob.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
+    knob.press("End")
+    assert value.inner_text() != said
+    assert knob.get_attribute("aria-valuetext") == value.inner_text()
+    assert view.screenshot() != before
+    for _ in range(8):
+        knob.press("ArrowLeft")
+    assert float(value.inner_text()) < float(said)
+
+
+def test_a_guess_in_a_page_shows_the_reason(opened):
+    page = opened("04_reparameterization.html")
+    question = page.locator(".course-predict").first
+    assert not question.locator(".because").is_visible()
+    question.locator("label").first.click()
+    assert question.locator(".because").is_visible()
+
+
+# --- readers who see or move little --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def auditor():
+    """axe-core, as text: what looks for what stands in the way of such readers."""
+    try:
+        return (fetch(AUDITOR) / "axe.min.js").read_text(encoding="utf-8")
+    except Unavailable as problem:
+        pytest.skip(f"no audit here: {problem}")
+
+
+FINDINGS = """async (options) => {
+    const { violations, passes } = await axe.run(document,
+        { iframes: false, preload: false, ...options });
+    const grave = violations.filter((one) => ["serious", "critical"].includes(one.impact));
+    const found = grave.flatMap((one) => one.nodes.map((n) => `${one.id}: ${n.html}`));
+    return [found, passes.length];
+}"""
+COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
+
+
+def audited(page, auditor, **options):
+    """What axe-core finds of impact serious or critical, and that it looked at something."""
+    page.evaluate(auditor)
+    found, passes = page.evaluate(FINDINGS, options)
+    assert passes
+    return found
+
+
+@pytest.mark.parametrize("stem", ["index", "search", *STEMS])
+def test_no_page_keeps_readers_out(opened, auditor, stem):
+    page = opened(f"{stem}.html", color_scheme="light")
+    page.wait_for_timeout(300)  # what scrolls is told to scroll by keys
+    assert audited(page, auditor) == []
+    page.emulate_media(color_scheme="dark")
+    assert audited(page, auditor, **COLOURS) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_explorer_keeps_readers_out(opened, auditor, site, scheme):
+    for name in ("mnist-vae-20", "mnist-beta-1"):
+        page = opened(f"explorers/{name}.html", color_scheme=scheme)
+        assert audited(page, auditor) == []
+
+
+def test_what_keeps_readers_out_would_be_found(opened, auditor):
+    page = opened("index.html")
+    page.evaluate("""() => document.querySelector("article").insertAdjacentHTML("beforeend",
+        "<p style='color: #bbb; background: #fff'>pale</p><input type=range>")""")
+    assert {found.split(":")[0] for found in audited(page, auditor)} == {"color-contrast", "label"}
+
+
+# --- search, light and dark, print ---------------------------------------------------------------
 
 
 @pytest.fixture

@@ -4,13 +4,30 @@ import numpy as np
 import pytest
 import torch
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgb
 from scipy import stats
 
 from course_utils import plotting
 from course_utils.plotting import charts
+from course_utils.plotting.latents import DIGIT_COLOURS
 from course_utils.session import PALETTE
 
 pytestmark = pytest.mark.usefixtures("course_style")
+
+
+def test_contrast_is_that_of_the_guidelines():
+    assert charts.contrast("black") == pytest.approx(21)
+    assert charts.contrast("#777777", "#777777") == 1
+    assert charts.contrast("#777777") == pytest.approx(4.48, abs=0.01)  # known to fail narrowly
+    assert charts.contrast("#767676") == pytest.approx(4.54, abs=0.01)  # and to pass narrowly
+
+
+@pytest.mark.parametrize("colour", [*PALETTE, *DIGIT_COLOURS])
+def test_letters_can_be_read(colour):
+    assert charts.contrast(charts.letters(colour)) >= 4.5
+    assert charts.contrast(colour, charts.letters_on(colour)) >= 4.5
+    if charts.contrast(colour) >= 4.5:
+        assert to_rgb(charts.letters(colour)) == pytest.approx(to_rgb(colour), abs=0.01)
 
 
 def test_curves_draws_lines_and_levels():

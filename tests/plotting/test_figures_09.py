@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from course_utils import plotting
+from course_utils.plotting.charts import letters
 from course_utils.session import PALETTE
 
 pytestmark = pytest.mark.usefixtures("course_style")
@@ -14,7 +15,9 @@ def test_a_timeline_is_in_order_whatever_the_order_given():
     _, ax = plotting.timeline({2013: "later", 1985: "first", 2006: "between"}, marked=[2013])
     texts = [text.get_text() for text in ax.texts]
     assert [text.split("\n")[0] for text in texts] == ["1985", "between", "2013"]
-    assert [text.get_color() for text in ax.texts] == [PALETTE[0], PALETTE[0], PALETTE[1]]
+    assert [text.get_color() for text in ax.texts] == [
+        letters(PALETTE[place]) for place in (0, 0, 1)
+    ]
 
 
 def test_every_unit_is_linked_to_every_unit_of_the_next_layer():

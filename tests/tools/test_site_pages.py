@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import tarfile
 from base64 import b64encode
 
@@ -17,6 +18,7 @@ from tools.notebook_files import NOTEBOOKS, read_notebook
 from tools.site import needed, pages
 from tools.site.explorers import checkpoints, explorer_for
 from tools.site.extension import DEEPER, slug
+from tools.site.frames import digest
 
 ON_SITE = {"start_here.ipynb", "03_the_elbo.ipynb"}
 BETAS = "mnist-beta-0.1 mnist-beta-0.3 mnist-beta-1 mnist-beta-3 mnist-beta-10 mnist-beta-30"
@@ -66,16 +68,44 @@ def test_progress_bars_go_and_other_outputs_stay():
     assert "widgets" not in nb.metadata  # so the page loads no scripts for them
 
 
-def test_a_widget_stays_with_what_it_is_made_of_and_says_that_it_needs_a_kernel():
-    box = {"state": {"children": ["IPY_MODEL_slider"]}}
-    slider = {"state": {"layout": "IPY_MODEL_layout"}}
-    nb, explorers = made(
-        code("a", "knobs(f)", view("box", "Knobs(a)")), box=box, slider=slider, layout={}, other={}
-    )
-    assert explorers == []
-    assert set(nb.metadata.widgets[pages.STATE]["state"]) == {"box", "slider", "layout"}
-    assert [pages.VIEW in o.data for o in nb.cells[0].outputs] == [True, False]
-    assert "while the notebook runs" in nb.cells[0].outputs[1].data["text/html"]
+PNG = "iVBORw0KGgo="
+STORED = {
+    "box": {"model_name": "VBoxModel", "state": {"children": ["IPY_MODEL_image"]}},
+    "image": {
+        "model_name": "ImageModel",
+        "state": {"width": "300"},
+        "buffers": [{"encoding": "base64", "path": ["value"], "data": PNG}],
+    },
+}
+
+
+def test_of_a_widget_without_frames_its_stored_picture_stays_and_no_script_is_needed():
+    nb, explorers = made(code("a", "knobs(f)", view("box", "Knobs(a)")), **STORED)
+    assert explorers == [] and "widgets" not in nb.metadata
+    picture, said = nb.cells[0].outputs
+    assert picture.data == {"image/png": PNG}
+    assert picture.metadata == {"image/png": {"width": 300}}
+    assert "while the notebook runs" in said.data["text/html"]
+    assert nb.cells[0].metadata["mystnb"]["image"]["alt"]
+    still = new_output("display_data", {"image/png": "c3RpbGw="})
+    nb, _ = made(code("a", "knobs(f)", view("box", "Knobs(a)"), still), **STORED)
+    assert [one.data.get("image/png") for one in nb.cells[0].outputs] == [None, "c3RpbGw="]
+
+
+def test_frames_of_the_cell_as_it_stands_take_the_widget_s_place():
+    knob = {"name": "a", "positions": ["0", "<1>"], "start": 1}
+    entry = {"source": digest("knobs(f)"), "sheet": "s.webp", "size": [4, 2], "width": 40}
+    entry |= {"pixels": True, "knobs": [knob], "texts": ["x < 1", "x > 1"]}
+    nb = new_notebook(cells=[code("a", "knobs(f)", view("box", "Knobs(a)"))])
+    made_of = pages.page(nb, ON_SITE, frames={"a": entry})[0].cells[0].outputs
+    (html,) = (one.data["text/html"] for one in made_of)
+    assert 'src="frames/s.webp"' in html and "left: -100%; top: 0%" in html
+    assert "&lt;1&gt;</output>" in html and "x &gt; 1</p>" in html and "x < 1" not in html
+    data = json.loads(html.split('<script type="application/json">')[1].split("</script>")[0])
+    assert data == {"positions": [["0", "<1>"]], "texts": entry["texts"]}
+    old = {"a": {**entry, "source": digest("knobs(g)")}}
+    outputs = pages.page(nb, ON_SITE, frames=old)[0].cells[0].outputs
+    assert [one.data["text/html"] for one in outputs] == [pages.NEEDS_KERNEL]
 
 
 def test_the_checkpoint_s_explorer_stands_in_the_place_of_its_widget():

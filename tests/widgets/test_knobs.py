@@ -49,7 +49,7 @@ def test_every_knob_moves_the_picture(name, value):
     image, text = shades(**live.values)
     assert live.image.value == to_png(image)[0]
     assert live.text.value == text
-    live.sliders[name].value = live._start[name]
+    live.sliders[name].value = live.start[name]
     assert live.image.value == before
 
 

@@ -16,6 +16,7 @@ from tools.execute_notebooks import in_reading_order
 from tools.links import stamped
 from tools.notebook_files import NOTEBOOKS, NotNotebook, content, read_notebook
 from tools.site.explorers import FOLDER, write_explorers
+from tools.site.frames import FRAMES, ON_SITE, read_frames
 from tools.site.needed import Unavailable, install, static_folders
 from tools.site.pages import BESIDE, beside, contents, page
 
@@ -28,7 +29,8 @@ def write_source(source: Path) -> None:
     address = stamped()
     chosen: set[str] = set()
     for name, nb in notebooks.items():
-        shown, explorers = page(nb, set(notebooks), address)
+        frames = read_frames(Path(name).stem)
+        shown, explorers = page(nb, set(notebooks), address, frames)
         nbformat.validate(shown)
         (source / name).write_bytes(content(shown))
         chosen |= {page for explorer in explorers for page in explorer.choices.values()}
@@ -39,6 +41,9 @@ def write_source(source: Path) -> None:
         (source / f"{Path(name).stem.lower()}.md").write_text(made, encoding="utf-8")
     shutil.copytree(NOTEBOOKS / "figures", source / "figures")
     write_explorers(chosen, source / "extra" / FOLDER)
+    (source / "extra" / ON_SITE).mkdir()
+    for sheet in FRAMES.glob("*.webp"):
+        shutil.copy(sheet, source / "extra" / ON_SITE)
     for folder in [HERE / "static", *static_folders()]:
         shutil.copytree(folder, source / "static", dirs_exist_ok=True)
     (source / "static" / ".whole").unlink()

@@ -41,4 +41,3 @@ html_theme_options = {
 
 # Beside the pages, so that they need no network.
 mathjax_path = "mathjax/tex-svg-full.js"
-nb_ipywidgets_js = {"widgets/embed.js": {"defer": "defer"}}

@@ -1,7 +1,7 @@
 """What building the site needs beside the course: Sphinx and its kin, and scripts for the pages.
 
 Sphinx comes by pip, in the versions of constraints.txt, into the environment that runs this. What
-the pages load (formulas, widgets) comes by npm as packages of fixed version and checksum, so that
+the pages load to draw formulas comes by npm as packages of fixed version and checksum, so that
 the site needs no network: MathJax draws formulas as SVG, which needs no fonts. Neither is part of
 the repository; the scripts are kept under data/cache/site.
 """
@@ -45,19 +45,15 @@ MATHJAX = NpmPackage(
     "Bt+SSVU8eBG27zChVewOicYs7Xsdt40qm4+UpHyX7k0/O9NliPc+x77k1/FEsPsjKPZGJvtRZM1vO+geW0OhGw==",
     {"es5/tex-svg-full.js": "mathjax/tex-svg-full.js", "LICENSE": "mathjax/LICENSE"},
 )
-HTML_MANAGER = NpmPackage(
-    "@jupyter-widgets/html-manager",
-    "1.0.15",
-    "5thBIV6ymNgmPVOHvzx+gGy8ZSKmSazhtGw4/c4xJDVzRhG9PTeQsRjF3FUTopvFi//SABeNz1yp47bCrJ3CQA==",
-    {
-        "dist/embed.js": "widgets/embed.js",
-        "dist/embed.js.LICENSE.txt": "widgets/embed.js.LICENSE.txt",
-        "dist/1551f4f60c37af51121f.woff2": "widgets/1551f4f60c37af51121f.woff2",
-        "dist/7a3337626410ca2f4071.woff2": "widgets/7a3337626410ca2f4071.woff2",
-        "dist/d878b0a6a1144760244f.woff2": "widgets/d878b0a6a1144760244f.woff2",
-    },
+PACKAGES = [MATHJAX]  # of the site; `tools.slides` takes MathJax too
+
+# Only the tests use it: it looks for what stands in the way of readers who see or move little.
+AUDITOR = NpmPackage(
+    "axe-core",
+    "4.14.1",
+    "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==",
+    {"axe.min.js": "axe.min.js"},
 )
-PACKAGES = [MATHJAX, HTML_MANAGER]  # of the site; `tools.slides` takes MathJax too
 
 
 def requirements(checkout: Path = CHECKOUT) -> list[Requirement]:

@@ -1,8 +1,8 @@
 """From the committed notebooks to what Sphinx reads: the same pages, with what a site can do.
 
 Nothing is executed. Code that a page folds stays folded; progress bars, which tell a reader
-nothing any more, are left out; where a checkpoint's explorer can stand, it stands instead of a
-widget that only a kernel could move.
+nothing any more, are left out; where a checkpoint's explorer or recorded frames can stand, they
+stand instead of a widget that only a kernel could move.
 """
 
 import copy
@@ -15,7 +15,9 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 
 from tools.links import Address
+from tools.site.alternatives import alternatives, has_figure
 from tools.site.explorers import Explorer, explorer_for
+from tools.site.frames import digest, framed
 
 STATE = "application/vnd.jupyter.widget-state+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -25,15 +27,15 @@ DEEPER_BEGINS = (
     "Sections marked ◇ may be skipped: nothing later needs them.</p>"
 )
 NEEDS_KERNEL = (
-    '<p class="needs-kernel">This is how the knobs stood when the page was made. '
-    "They move the picture only while the notebook runs.</p>"
+    '<p class="needs-kernel">In the notebook this picture has knobs. '
+    "They move it only while the notebook runs.</p>"
 )
+MOVES = "The picture that belongs to these positions of the knobs"
 # What the bar says above folded code, by what the code is.
 FOLDED = [
     ("REPOSITORY = ", "The cell that installs the course"),
     (r" *predict\(", "The code of this question"),
 ]
-ALTERNATIVE = "The figure drawn by the code above; “What to see” below describes it"
 
 
 def tags(cell: NotebookNode) -> list[str]:
@@ -57,12 +59,40 @@ def fold(cell: NotebookNode) -> None:
     cell.metadata["mystnb"] = {"code_prompt_show": prompt, "code_prompt_hide": prompt}
 
 
-def show_widgets(cell: NotebookNode) -> list[Explorer]:
-    """Put into a cell's outputs what a page without a kernel shows of widgets; the explorers."""
+def stored_pictures(view: dict, state: dict) -> list[NotebookNode]:
+    """The pictures of a widget as they were when the notebook was stored, as outputs."""
+    wanted, seen, pictures = [view["model_id"]], set(), []
+    while wanted:
+        name = wanted.pop(0)
+        if name not in state or name in seen:
+            continue
+        seen.add(name)
+        wanted += re.findall(r"IPY_MODEL_(\w+)", json.dumps(state[name]))
+        if state[name].get("model_name") == "ImageModel":
+            (png,) = [one["data"] for one in state[name]["buffers"] if one["path"] == ["value"]]
+            width = int(state[name]["state"]["width"])
+            size = {"image/png": {"width": width}} if width else {}
+            pictures.append(new_output("display_data", {"image/png": png}, metadata=size))
+    return pictures
+
+
+def show_widgets(
+    cell: NotebookNode, state: dict, entry: dict | None = None, alt: str = ""
+) -> list[Explorer]:
+    """Put into a cell's outputs what a page without a kernel shows of widgets; the explorers.
+
+    Args:
+        cell: the cell, which is changed.
+        state: that of the notebook's widgets.
+        entry: the cell's frames, if there are any; those of another source are not shown.
+        alt: what the frames show, in words.
+    """
+    fresh = entry is not None and entry["source"] == digest(cell.source)
     explorers, outputs = [], []
-    framed = any(
+    beside = any(
         "<iframe" in "".join(o.get("data", {}).get("text/html", "")) for o in cell.outputs
     )
+    drawn = any("image/png" in output.get("data", {}) for output in cell.outputs)
     for output in cell.outputs:
         if VIEW not in output.get("data", {}):
             outputs.append(output)
@@ -71,34 +101,14 @@ def show_widgets(cell: NotebookNode) -> list[Explorer]:
         elif explorer := explorer_for(cell.source, as_text(output)):
             explorers.append(explorer)
             outputs.append(new_output("display_data", {"text/html": explorer.html}))
-        elif not framed:  # or the same cell shows an explorer that moves
-            outputs.append(output)
+        elif fresh and as_text(output).startswith("Knobs("):
+            outputs.append(new_output("display_data", {"text/html": framed(entry, cell.id, alt)}))
+        elif not beside:  # or the same cell shows an explorer that moves
+            if not drawn:
+                outputs += stored_pictures(output["data"][VIEW], state)
             outputs.append(new_output("display_data", {"text/html": NEEDS_KERNEL}))
     cell.outputs = outputs
     return explorers
-
-
-def needed_state(nb: NotebookNode) -> dict:
-    """The state of those widgets that a view still shows, and of what they are made of."""
-    state = nb.metadata.get("widgets", {}).get(STATE, {}).get("state", {})
-    outputs = [output for cell in nb.cells for output in cell.get("outputs", [])]
-    views = [output["data"][VIEW] for output in outputs if VIEW in output.get("data", {})]
-    wanted, kept = [view["model_id"] for view in views], {}
-    while wanted:
-        name = wanted.pop()
-        if name in state and name not in kept:
-            kept[name] = state[name]
-            wanted += re.findall(r"IPY_MODEL_(\w+)", json.dumps(state[name]))
-    return kept
-
-
-def keep_needed_state(nb: NotebookNode) -> None:
-    """Leave only the needed state in a notebook; a page without any loads no widgets' scripts."""
-    state = needed_state(nb)
-    nb.metadata.pop("widgets", None)
-    if state:
-        content = {"version_major": 2, "version_minor": 0, "state": state}
-        nb.metadata["widgets"] = {STATE: content}
 
 
 def link(target: str, on_site: set[str], address: Address | None) -> str | None:
@@ -128,7 +138,10 @@ def relinked(markdown: str, on_site: set[str], address: Address | None) -> str:
 
 
 def page(
-    nb: NotebookNode, on_site: set[str], address: Address | None = None
+    nb: NotebookNode,
+    on_site: set[str],
+    address: Address | None = None,
+    frames: dict[str, dict] | None = None,
 ) -> tuple[NotebookNode, list[Explorer]]:
     """A notebook as Sphinx is to read it, and the explorers that stand on it.
 
@@ -136,8 +149,12 @@ def page(
         nb: the notebook, which stays as it is.
         on_site: the file names of all notebooks that are pages of the site.
         address: where the course is published, if that is known.
+        frames: those of its live pictures, by the id of the cell.
     """
     nb, explorers, cells, deeper = copy.deepcopy(nb), [], [], False
+    frames, alts = frames or {}, alternatives(nb.cells)
+    # Without it a page loads no scripts for widgets.
+    state = nb.metadata.pop("widgets", {}).get(STATE, {}).get("state", {})
     for cell in nb.cells:
         if "instructor" in tags(cell):
             continue
@@ -148,12 +165,12 @@ def page(
                 cells.append(new_markdown_cell(DEEPER_BEGINS))
         elif cell.cell_type == "code":
             fold(cell)
-            explorers += show_widgets(cell)
-            if any("image/png" in output.get("data", {}) for output in cell.outputs):
-                cell.metadata.setdefault("mystnb", {})["image"] = {"alt": ALTERNATIVE}
+            alt = alts.get(cell.id, MOVES)
+            explorers += show_widgets(cell, state, frames.get(cell.id), alt)
+            if has_figure(cell):
+                cell.metadata.setdefault("mystnb", {})["image"] = {"alt": alt}
         cells.append(cell)
     nb.cells = cells
-    keep_needed_state(nb)
     return nb, explorers
 
 
