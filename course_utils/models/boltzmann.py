@@ -176,8 +176,8 @@ def train_rbm(
 
     The dreams of CD-k begin at the batch and take k = `steps` Gibbs steps. Persistent chains,
     `batch_size` of them, begin at the first batch and go on where they were. The learning rate
-    goes linearly to `last_rate`. Grey pixels are binarised anew each time they are seen. Any
-    machine with the methods `chains_from`, `gibbs` and `data_minus_dream` can be trained, as `DBM`.
+    goes linearly to `last_rate`. Grey pixels are binarised anew each time they are seen. A
+    machine with the same methods can be trained, too, as `DBM`.
 
     Args:
         images: (N, D) or (N, side, side), uint8, or floats in [0, 1].

@@ -1,8 +1,8 @@
 """Parallel tempering: chains of one machine at several temperatures, which exchange their states.
 
 Introduced in notebook 09b. At beta = 1 stands the machine itself, at beta = 0 independent units,
-which forget where they were in one step; in between, `RBM.tempered`. All chains of all temperatures
-move in one product.
+which forget where they were in one step; in between, `RBM.tempered`. All chains of all
+temperatures move in one product.
 """
 
 import torch

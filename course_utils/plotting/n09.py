@@ -127,5 +127,4 @@ def chain_traces(traces: dict[str, Tensor], ylabel: str) -> tuple[Figure, np.nda
         ax.step(range(len(values)), values.cpu(), color=colour, linewidth=1.2, where="mid")
         ax.set(title=name, ylabel=ylabel)
     axes[-1].set(xlabel="step")
-    fig.tight_layout()
     return fig, axes
