@@ -121,7 +121,9 @@ def chain_traces(traces: dict[str, Tensor], ylabel: str) -> tuple[Figure, np.nda
     Args:
         traces: the chain's name to (T,).
     """
-    fig, axes = plt.subplots(len(traces), 1, figsize=(9, 1.9 * len(traces)), sharex=True)
+    fig, axes = plt.subplots(
+        len(traces), 1, figsize=(9, 1.9 * len(traces)), sharex=True, sharey=True
+    )
     axes = np.atleast_1d(axes)
     for ax, (name, values), colour in zip(axes, traces.items(), PALETTE, strict=False):
         ax.step(range(len(values)), values.cpu(), color=colour, linewidth=1.2, where="mid")
