@@ -16,6 +16,7 @@ temperatures and at 30,000. RAISE, which bounds it from below, takes the first 1
 it was stopped, round by round.
 """
 
+import base64
 import io
 import math
 import time
@@ -51,7 +52,7 @@ PLAN = {"hidden_dim": 500, "updates": 20_000, "batch_size": 100, "field_steps": 
 PLAN |= {"memory": 0.9995, "temperatures": [15_000, 30_000], "chains": 100, "raise_digits": 100}
 PLAN |= {"seed": 0}
 QUICK = PLAN | {"hidden_dim": 20, "updates": 40, "temperatures": [100, 200], "raise_digits": 20}
-QUICK |= {"memory": 0.9}
+QUICK |= {"memory": 0.98}
 
 
 # --- training ------------------------------------------------------------------------------------
@@ -81,13 +82,13 @@ class Training:
         return {
             "done": self.done,
             "seconds": round(self.seconds, 1),
-            "state": buffer.getvalue().hex(),
+            "state": base64.b64encode(buffer.getvalue()).decode(),
         }
 
     @classmethod
     def unpacked(cls, piece: dict, device: torch.device) -> "Training":
         """What `packed` made of it."""
-        buffer = io.BytesIO(bytes.fromhex(piece["state"]))
+        buffer = io.BytesIO(base64.b64decode(piece["state"]))
         state = torch.load(buffer, weights_only=True, map_location=device)
         return cls(**state, done=piece["done"], seconds=piece["seconds"])
 
