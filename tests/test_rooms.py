@@ -38,7 +38,9 @@ LATER_FAMILIES = [
     "models/layered.py",
     "models/labelled.py",
     "models/boltzmann.py",
+    "models/deep_boltzmann.py",
     "models/annealing.py",
+    "models/tempering.py",
     "models/adversarial.py",
 ]
 LINES_OF_A_FAMILY = 330

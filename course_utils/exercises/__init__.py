@@ -18,6 +18,7 @@ from course_utils.exercises import (  # noqa: F401  they fill CHECKS
     n07d,
     n08,
     n09,
+    n09b,
     n10,
 )
 from course_utils.exercises.answers import CheckFailed

@@ -6,7 +6,6 @@ import pytest
 import torch
 from helpers.shown import assert_twins, shown
 
-from course_utils import models
 from course_utils.models import DBM, RBM, all_states
 
 DEVICE = torch.device("cpu")
@@ -16,7 +15,7 @@ STATES = all_states(9)
 @pytest.fixture(scope="module")
 def page():
     names = ["energy", "up", "down", "free_energy", "log_prob", "averages", "even", "step"]
-    names += ["deep_energy", "bound", "log_bernoulli", "elbo_draws", "wake_sleep", "ais"]
+    names += ["deep_energy", "bound", "log_bernoulli", "elbo_draws", "wake_sleep"]
     return shown(9, *names, device=DEVICE, states=STATES)
 
 
@@ -109,19 +108,3 @@ def test_wake_sleep_learns_to_generate_and_to_recognise(page):
     a, W, b, R, r = machine
     q = torch.sigmoid(r + images[:2] @ R)
     assert (q[0] - q[1]).abs().max() > 0.9  # a hidden unit tells them apart
-
-
-# --- Z by annealing ------------------------------------------------------------------------------
-
-
-def test_annealing_is_the_packages_draw_for_draw(page):
-    torch.manual_seed(0)
-    rbm = RBM(*(torch.randn(*s, dtype=torch.float64) for s in ((9, 4), (9,), (4,))))
-    base, betas, found = torch.randn(9).double(), models.temperatures(20), []
-    for estimate in (
-        lambda: page.ais(rbm, betas, 30, base),
-        lambda: models.annealed_log_partition(rbm, betas, 30, base, False)[2],
-    ):
-        torch.manual_seed(1)
-        found.append(estimate())
-    assert_twins(*found)

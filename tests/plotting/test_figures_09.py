@@ -51,3 +51,19 @@ def test_the_steps_of_a_bound_stay_below_the_exact_value():
     np.testing.assert_allclose(first, [[1, 3], [-2.5, -2.1]], rtol=1e-6)
     np.testing.assert_allclose(second, [[2], [-2.2]], rtol=1e-6)
     assert list(ax.lines[4].get_ydata()) == [-2.0, -2.0] and ax.get_ylim()[1] > -2.0
+
+
+def test_each_pair_of_layers_may_have_links_of_its_own():
+    layers = {"x": 4, "h": 3, "g": 2}
+    _, (ax,) = plotting.layers_of_units({"stack": (layers, ("down", "both"))})
+    assert len(ax.lines) == 3 * 2  # both ways, above
+    arrows = [text for text in ax.texts if getattr(text, "arrow_patch", None)]
+    assert len(arrows) == 4 * 3 * 2
+
+
+def test_chains_are_drawn_on_one_scale():
+    traces = {"plain": torch.zeros(5), "tempered": torch.tensor([0.0, 9, 9, 0, 9])}
+    _, axes = plotting.chain_traces(traces, "black pixels")
+    assert [ax.get_title() for ax in axes] == ["plain", "tempered"]
+    assert axes[0].get_ylim() == axes[1].get_ylim() and axes[1].get_xlabel() == "step"
+    np.testing.assert_allclose(axes[1].lines[0].get_ydata(), traces["tempered"])
