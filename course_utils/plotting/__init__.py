@@ -115,6 +115,7 @@ from course_utils.plotting.n09 import (
     timeline,
     weight_images,
 )
+from course_utils.plotting.n10_table import like_and_cover, model_table, told_apart
 from course_utils.plotting.pages import (
     as_images,
     mosaic,
@@ -172,11 +173,13 @@ __all__ = [
     "layer_diagrams",
     "layer_kl",
     "layers_of_units",
+    "like_and_cover",
     "lines",
     "log_likelihood_traces",
     "map_and_digit",
     "mixture_density",
     "mixture_image",
+    "model_table",
     "mosaic",
     "noise_on_its_way",
     "one_q_or_many",
@@ -214,6 +217,7 @@ __all__ = [
     "theory_and_measured",
     "timeline",
     "times_to_sum",
+    "told_apart",
     "training_bands",
     "traversal_table",
     "two_digit_story",
