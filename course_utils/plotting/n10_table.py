@@ -75,7 +75,7 @@ COLUMNS = {
     "classes": Column("samples", "classes\nof 10", 0.95, "{:.0f}", 10, 0),
     "seconds": Column("training", "CPU\nseconds", 0.95, "{:.0f}"),
 }
-NAME_WIDTH, WORDS_WIDTH, LINE, HEAD = 2.0, 3.1, 0.46, 1.15  # inches
+NAME_WIDTH, WORDS_WIDTH, LINE, HEAD = 3.0, 3.5, 0.5, 1.3  # inches
 
 
 def over_seeds(row: dict, key: str) -> list[float]:
@@ -101,7 +101,7 @@ def _cells(ax: Axes, row: dict, top: float, left: float) -> None:
         values = over_seeds(row, key)
         middle = left + column.width / 2
         if not values:
-            text = {"ha": "center", "va": "center", "fontsize": 13, "color": "#777777"}
+            text = {"ha": "center", "va": "center", "fontsize": 15, "color": "#777777"}
             ax.text(middle, top + LINE / 2, "—", **text)
         else:
             mean = statistics.mean(values)
@@ -112,27 +112,29 @@ def _cells(ax: Axes, row: dict, top: float, left: float) -> None:
             spread = statistics.stdev(values) if len(values) > 1 else 0.0
             number = column.template.format(mean).replace("-", "−")
             if key in ("classes", "seconds") or column.template.format(spread) == "0":
-                ax.text(middle, top + LINE / 2, number, ha="center", fontsize=13, **text)
+                ax.text(middle, top + LINE / 2, number, ha="center", fontsize=15, **text)
             else:
                 error = " ±" + column.template.format(spread).removeprefix("0")
-                place = middle + 0.12
-                ax.text(place, top + LINE / 2, number, ha="right", fontsize=13, **text)
-                ax.text(place, top + LINE / 2, error, ha="left", fontsize=9.5, **text)
+                place = middle + 0.15
+                ax.text(place, top + LINE / 2, number, ha="right", fontsize=15, **text)
+                ax.text(place, top + LINE / 2, error, ha="left", fontsize=10.5, **text)
         left += column.width
 
 
 def _heads(ax: Axes, left: float, right: float) -> None:
     """The head of each column, under the name of its group."""
-    bold = {"ha": "center", "va": "bottom", "fontweight": "bold", "fontsize": 12.5}
+    bold = {"ha": "center", "va": "bottom", "fontweight": "bold", "fontsize": 14}
     groups: dict[str, list[float]] = {}
     for column in COLUMNS.values():
         groups.setdefault(column.group, [left, left])[1] = left + column.width
-        ax.text(left + column.width / 2, -0.06, column.head, ha="center", va="bottom", fontsize=11)
+        ax.text(
+            left + column.width / 2, -0.06, column.head, ha="center", va="bottom", fontsize=12.5
+        )
         left += column.width
     for name, (start, end) in groups.items():
-        ax.text((start + end) / 2, -0.66, name, **bold)
-        ax.plot([start + 0.06, end - 0.06], [-0.58, -0.58], color="black", linewidth=1)
-    ax.text(left + 0.12, -0.06, "good for", ha="left", va="bottom", fontsize=11)
+        ax.text((start + end) / 2, -0.76, name, **bold)
+        ax.plot([start + 0.06, end - 0.06], [-0.68, -0.68], color="black", linewidth=1)
+    ax.text(left + 0.12, -0.06, "good for", ha="left", va="bottom", fontsize=12.5)
     ax.plot([0, right], [0, 0], color="black", linewidth=1.5)
 
 
@@ -152,10 +154,10 @@ def model_table(rows: list[dict], good_for: dict[str, str]) -> tuple[Figure, Axe
     for n, row in enumerate(rows):
         top = n * LINE
         plain = {"va": "center", "ha": "left"}
-        ax.text(0.05, top + LINE / 2, row["name"], fontsize=13, fontweight="bold", **plain)
+        ax.text(0.05, top + LINE / 2, row["name"], fontsize=15, fontweight="bold", **plain)
         _cells(ax, row, top, left)
         words = good_for.get(row["name"], "")
-        ax.text(width - WORDS_WIDTH + 0.12, top + LINE / 2, words, fontsize=11.5, **plain)
+        ax.text(width - WORDS_WIDTH + 0.12, top + LINE / 2, words, fontsize=13, **plain)
         ax.plot([0, width], [top + LINE] * 2, color="#cccccc", linewidth=0.8)
     return fig, ax
 
