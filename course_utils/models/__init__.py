@@ -8,6 +8,14 @@ What comes out of a network has the dtype of what went in: under autocast it is 
 coarse to sum 784 log probabilities in.
 """
 
+from course_utils.models.adversarial import (
+    GAN,
+    conv_discriminator,
+    conv_generator,
+    discriminator_loss,
+    generator_loss,
+    train_gan,
+)
 from course_utils.models.annealing import (
     annealed_log_partition,
     annealed_log_prob,
@@ -38,6 +46,7 @@ MODELS = {
 
 __all__ = [
     "DBM",
+    "GAN",
     "LIKELIHOODS",
     "M2",
     "MODELS",
@@ -60,10 +69,15 @@ __all__ = [
     "all_states",
     "annealed_log_partition",
     "annealed_log_prob",
+    "conv_discriminator",
+    "conv_generator",
+    "discriminator_loss",
     "fooling_images",
+    "generator_loss",
     "mlp",
     "temperatures",
     "train_classifier",
+    "train_gan",
     "train_m2",
     "train_rbm",
 ]
