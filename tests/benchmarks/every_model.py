@@ -41,6 +41,7 @@ from course_utils.judging import (
     two_sample_accuracy,
 )
 from course_utils.models import (
+    GAN,
     M2,
     RBM,
     VAE,
@@ -50,6 +51,7 @@ from course_utils.models import (
     annealed_log_partition,
     temperatures,
     train_classifier,
+    train_gan,
     train_m2,
     train_rbm,
 )
@@ -316,6 +318,14 @@ def rbm(digits: ImageData, settings: dict, plan: dict) -> Trained:
     return trained
 
 
+def gan(digits: ImageData, settings: dict, plan: dict) -> Trained:
+    """On grey images, which its generator draws, too. A step is dear: it sees a part of them."""
+    model, images = GAN(M, settings["channels"]), digits.train_images[: settings["images"]]
+    how = settings["epochs"], settings["batch_size"], settings["learning_rate"]
+    train_gan(model, images, *how, progress=False)
+    return Trained(model.sample)
+
+
 FIT = {"batch_size": 200, "learning_rate": 1e-2}
 NO_CODE = "has no encoder"
 ROWS = {
@@ -338,6 +348,13 @@ ROWS = {
         {"epochs": 6, "steps": 1, "batch_size": 100, "learning_rate": 0.1},
         PROBABILITY,
         "estimate: annealing, tends to be too high",
+    ),
+    "GAN": Row(
+        gan,
+        {"channels": 16, "images": 25_000, "epochs": 1, "batch_size": 32, "learning_rate": 2e-3},
+        "",
+        "has no formula for p(x)",
+        NO_CODE,
     ),
 }
 
