@@ -16,6 +16,12 @@ from course_utils.models.adversarial import (
     generator_loss,
     train_gan,
 )
+from course_utils.models.adversarial_codes import (
+    VAEGAN,
+    AdversarialAutoencoder,
+    train_adversarial_autoencoder,
+    train_vae_gan,
+)
 from course_utils.models.annealing import (
     annealed_log_partition,
     annealed_log_prob,
@@ -52,6 +58,8 @@ __all__ = [
     "MODELS",
     "RBM",
     "VAE",
+    "VAEGAN",
+    "AdversarialAutoencoder",
     "Autoencoder",
     "Classifier",
     "ConditionalVAE",
@@ -76,8 +84,10 @@ __all__ = [
     "generator_loss",
     "mlp",
     "temperatures",
+    "train_adversarial_autoencoder",
     "train_classifier",
     "train_gan",
     "train_m2",
     "train_rbm",
+    "train_vae_gan",
 ]
