@@ -67,7 +67,7 @@ class Column(NamedTuple):
 COLUMNS = {
     "probability": Column("log p(x), nats", "probability\nof 0s and 1s", 1.45, "{:.1f}"),
     "density": Column("log p(x), nats", "density\nof greys", 1.25, "{:.1f}"),
-    "reconstruction": Column("encoder", "squared\nerror", 1.15, "{:.1f}", 25, 60),
+    "reconstruction": Column("encoder", "squared\nerror", 1.15, "{:.1f}", 15, 45),
     "judge_pixels": Column("the judge is right", "on\npixels", 1.2, "{:.2f}", 0.5, 1),
     "judge_features": Column("the judge is right", "on\nfeatures", 1.2, "{:.2f}", 0.5, 1),
     "precision": Column("samples", "precision:\nlike data", 1.25, "{:.2f}", 1, 0),
