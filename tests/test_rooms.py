@@ -38,9 +38,11 @@ LATER_FAMILIES = [
     "models/layered.py",
     "models/labelled.py",
     "models/boltzmann.py",
+    "models/deep_boltzmann.py",
     "models/annealing.py",
     "models/adversarial.py",
     "models/adversarial_codes.py",
+    "models/tempering.py",
 ]
 LINES_OF_A_FAMILY = 330
 

@@ -28,18 +28,20 @@ from course_utils.models.annealing import (
     temperatures,
 )
 from course_utils.models.autoencoder import Autoencoder
-from course_utils.models.boltzmann import DBM, RBM, all_states, train_rbm
+from course_utils.models.boltzmann import RBM, all_states, train_rbm
 from course_utils.models.classifier import (
     Classifier,
     adversarial,
     fooling_images,
     train_classifier,
 )
+from course_utils.models.deep_boltzmann import DBM, DBN, pretrained_dbm
 from course_utils.models.labelled import M2, ConditionalVAE, train_m2
 from course_utils.models.layered import ConvDecoderVAE, LadderVAE, TwoLayerVAE
 from course_utils.models.layers import mlp
 from course_utils.models.parts import DeepVAE, FlowVAE, MixturePriorVAE, VampPriorVAE
 from course_utils.models.priors import FlowPriorVAE
+from course_utils.models.tempering import swap_probability, tempered_gibbs
 from course_utils.models.vae import LIKELIHOODS, VAE, ConvVAE, LinearVAE
 
 # The classes that a checkpoint may name; nothing else is ever built from a file.
@@ -52,6 +54,7 @@ MODELS = {
 
 __all__ = [
     "DBM",
+    "DBN",
     "GAN",
     "LIKELIHOODS",
     "M2",
@@ -83,7 +86,10 @@ __all__ = [
     "fooling_images",
     "generator_loss",
     "mlp",
+    "pretrained_dbm",
+    "swap_probability",
     "temperatures",
+    "tempered_gibbs",
     "train_adversarial_autoencoder",
     "train_classifier",
     "train_gan",

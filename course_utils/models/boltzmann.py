@@ -42,11 +42,6 @@ def draw(logits: Tensor) -> Tensor:
     return torch.bernoulli(torch.sigmoid(logits))
 
 
-def _entropy(p: Tensor) -> Tensor:
-    """Entropy (...) of independent units that are 1 with probabilities p (..., M)."""
-    return -(torch.xlogy(p, p) + torch.xlogy(1 - p, 1 - p)).sum(-1)
-
-
 @dataclass
 class RBM:
     r"""A restricted Boltzmann machine: D visible and M hidden units, links between the sides only.
@@ -72,6 +67,11 @@ class RBM:
     def parameters(self) -> tuple[Tensor, Tensor, Tensor]:
         """W, b and c."""
         return self.weight, self.visible_bias, self.hidden_bias
+
+    @property
+    def data_dim(self) -> int:
+        """D."""
+        return len(self.visible_bias)
 
     @classmethod
     def start(cls, data_dim: int = 784, hidden_dim: int = 100, images: Tensor | None = None):
@@ -102,6 +102,10 @@ class RBM:
         """F(x), (...), for which p(x) = exp(-F(x)) / Z: the hidden units are summed out."""
         check_width(x, len(self.visible_bias), "x")
         return -(x @ self.visible_bias) - softplus(self.hidden_logits(x)).sum(-1)
+
+    def chains_from(self, x: Tensor) -> Tensor:
+        """Where chains begin that start at the data x (B, D)."""
+        return x
 
     def log_partition(self) -> Tensor:
         """log Z, exact: a sum over all states of the smaller side, in chunks.
@@ -172,7 +176,8 @@ def train_rbm(
 
     The dreams of CD-k begin at the batch and take k = `steps` Gibbs steps. Persistent chains,
     `batch_size` of them, begin at the first batch and go on where they were. The learning rate
-    goes linearly to `last_rate`. Grey pixels are binarised anew each time they are seen.
+    goes linearly to `last_rate`. Grey pixels are binarised anew each time they are seen. Any
+    machine with the methods `chains_from`, `gibbs` and `data_minus_dream` can be trained, as `DBM`.
 
     Args:
         images: (N, D) or (N, side, side), uint8, or floats in [0, 1].
@@ -180,7 +185,7 @@ def train_rbm(
     Source: Hinton (2002); Tieleman (2008).
     """
     images, epochs = images.flatten(1), count("epochs", epochs)
-    check_width(images, len(model.visible_bias), "images")
+    check_width(images, model.data_dim, "images")
     rate = number("learning_rate", learning_rate, "more than 0", lambda r: r > 0)
     batches = max(len(images) // count("batch_size", batch_size), 1)
     chains, total = None, epochs * batches
@@ -189,69 +194,10 @@ def train_rbm(
             order = torch.randperm(len(images), device=images.device)
         rows = order[n % batches * batch_size :][:batch_size]
         x = torch.bernoulli(scaled(images[rows], model.weight.dtype))
-        chains = model.gibbs(chains if persistent and n else x, steps)
+        chains = model.gibbs(chains if persistent and n else model.chains_from(x), steps)
         grads = model.data_minus_dream(x, chains)
         for parameter, grad in zip(model.parameters(), grads, strict=True):
             parameter += (rate + (last_rate - rate) * n / total) * grad
         if (n + 1) % batches == 0 and each_epoch is not None:
             each_epoch(model)
     return model
-
-
-@dataclass
-class DBM:
-    r"""A deep Boltzmann machine of two hidden layers.
-
-    $$E(x, h_1, h_2) = -b^\top x - c_1^\top h_1 - c_2^\top h_2
-      - x^\top W_1 h_1 - h_1^\top W_2 h_2$$
-
-    Attributes:
-        first: the machine of x and h_1: W_1 (D, M_1), b (D,), c_1 (M_1,).
-        weight: W_2 (M_1, M_2). bias: c_2 (M_2,).
-    Source: Salakhutdinov and Hinton (2009).
-    """
-
-    first: RBM
-    weight: Tensor
-    bias: Tensor
-
-    def energy(self, x: Tensor, h_1: Tensor, h_2: Tensor) -> Tensor:
-        """E(x, h_1, h_2), (...)."""
-        second = h_2 @ self.bias + ((h_1 @ self.weight) * h_2).sum(-1)
-        return self.first.energy(x, h_1) - second
-
-    def folded(self) -> RBM:
-        """The same machine as an RBM: x and h_2 on one side, h_1 on the other."""
-        return RBM(
-            torch.cat([self.first.weight, self.weight.T]),
-            torch.cat([self.first.visible_bias, self.bias]),
-            self.first.hidden_bias,
-        )
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        """log p(x) (B,) of x (B, D), exact: sums over all h_2, and as `RBM.log_partition`."""
-        h_2 = all_states(len(self.bias), like=x)
-        pairs = torch.cat([x[:, None].expand(-1, len(h_2), -1), h_2.expand(len(x), -1, -1)], -1)
-        folded = self.folded()
-        return (-folded.free_energy(pairs)).logsumexp(1) - folded.log_partition()
-
-    def mean_field(self, x: Tensor, steps: int = 30) -> tuple[Tensor, Tensor]:
-        """q(h_1) q(h_2) that no update of one layer betters, from ½: shares (B, M_1), (B, M_2).
-
-        A step finds the best q(h_1) for this q(h_2), then the other way round: the bound rises.
-        """
-        from_x = self.first.hidden_logits(x)
-        q_2 = x.new_full((*x.shape[:-1], len(self.bias)), 0.5)
-        q_1 = torch.sigmoid(from_x + q_2 @ self.weight.T)
-        for _ in range(count("steps", steps, least=0)):
-            q_2 = torch.sigmoid(self.bias + q_1 @ self.weight)
-            q_1 = torch.sigmoid(from_x + q_2 @ self.weight.T)
-        return q_1, q_2
-
-    def bound(self, x: Tensor, q_1: Tensor, q_2: Tensor, log_z: Tensor) -> Tensor:
-        """The ELBO (B,): E_q[-E(x, h_1, h_2)] + entropy of q - log Z, at most log p(x).
-
-        The energy is linear in each unit, and q's units are independent: so the average energy is
-        the energy of the averages.
-        """
-        return -self.energy(x, q_1, q_2) + _entropy(q_1) + _entropy(q_2) - log_z

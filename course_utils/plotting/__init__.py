@@ -111,6 +111,7 @@ from course_utils.plotting.n07d import (
 from course_utils.plotting.n08 import areas_with_errors, error_rates, label_planes
 from course_utils.plotting.n09 import (
     bound_steps,
+    chain_traces,
     layers_of_units,
     timeline,
     weight_images,
@@ -141,6 +142,7 @@ __all__ = [
     "beta_chart",
     "bound_and_gap",
     "bound_steps",
+    "chain_traces",
     "chord_and_arc",
     "code_clouds",
     "compare_latents",

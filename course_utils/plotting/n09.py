@@ -37,13 +37,13 @@ def timeline(events: dict[int, str], marked: Sequence[int] = ()) -> tuple[Figure
 
 
 def layers_of_units(
-    drawings: dict[str, tuple[dict[str, int], str]],
+    drawings: dict[str, tuple[dict[str, int], str | Sequence[str]]],
 ) -> tuple[Figure, np.ndarray]:
     """Networks of layers, the visible units at the bottom, side by side.
 
     Args:
         drawings: title to (layer name to number of units from the bottom up, the kind of links):
-            "both" ways, or "down" with dashed links up.
+            "both" ways, or "down" with dashed links up; one kind, or one for each pair of layers.
     """
     fig, axes = panels(len(drawings), width=4.6 * len(drawings), height=3.2)
     for ax, (title, (layers, links)) in zip(axes, drawings.items(), strict=True):
@@ -54,10 +54,11 @@ def layers_of_units(
             colour = PALETTE[0] if height == 0 else PALETTE[1]
             ax.scatter(across, [height] * n, s=420, color=colour, zorder=3)
             ax.text(-2.7, height, name, ha="left", va="center", fontsize=14)
-        for (low, y), (high, _) in pairwise(places):
+        gaps = [links] * (len(layers) - 1) if isinstance(links, str) else links
+        for ((low, y), (high, _)), kind in zip(pairwise(places), gaps, strict=True):
             for i in low:
                 for j in high:
-                    if links == "both":
+                    if kind == "both":
                         ax.plot([i, j], [y, y + 1], color="black", linewidth=1, zorder=1)
                         continue
                     for start, end, shift, style in (
@@ -112,3 +113,19 @@ def bound_steps(bounds: Tensor, exact: float, names: tuple[str, str]) -> tuple[F
     ax.set(xlabel="update", ylabel="nats", ylim=(low - 0.1, exact + 0.25 * (exact - low)))
     ax.legend(loc="lower right")
     return fig, ax
+
+
+def chain_traces(traces: dict[str, Tensor], ylabel: str) -> tuple[Figure, np.ndarray]:
+    """One number of each chain, step by step, one panel above the other.
+
+    Args:
+        traces: the chain's name to (T,).
+    """
+    fig, axes = plt.subplots(len(traces), 1, figsize=(9, 1.9 * len(traces)), sharex=True)
+    axes = np.atleast_1d(axes)
+    for ax, (name, values), colour in zip(axes, traces.items(), PALETTE, strict=False):
+        ax.step(range(len(values)), values.cpu(), color=colour, linewidth=1.2, where="mid")
+        ax.set(title=name, ylabel=ylabel)
+    axes[-1].set(xlabel="step")
+    fig.tight_layout()
+    return fig, axes

@@ -111,7 +111,7 @@ def _cells(ax: Axes, row: dict, top: float, left: float) -> None:
             text = {"va": "center", "color": "black"}
             spread = statistics.stdev(values) if len(values) > 1 else 0.0
             number = column.template.format(mean).replace("-", "−")
-            if key in ("classes", "seconds") or column.template.format(spread) == "0":
+            if key in ("classes", "seconds") or spread < 1e-9:  # of one run: none
                 ax.text(middle, top + LINE / 2, number, ha="center", fontsize=15, **text)
             else:
                 error = " ±" + column.template.format(spread).removeprefix("0")
