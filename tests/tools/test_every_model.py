@@ -20,10 +20,12 @@ def table(monkeypatch, tmp_path):
     """The experiment, with folders of its own for what it keeps."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     import every_model
+    import model_rows
     import record
 
     monkeypatch.setattr(record, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(record, "cache_root", lambda: tmp_path / "cache")
+    monkeypatch.setattr(every_model, "model_rows", model_rows, raising=False)
     torch.manual_seed(0)
     return every_model
 
@@ -47,7 +49,9 @@ def settings(table, name, **changed):
 def test_a_mixture_of_one_is_ppca(table):
     """A density of x that is that of PPCA on the same rows, but for what keeps it regular."""
     digits = some_digits(2_000, 50)
-    model = table.mixture(digits, settings(table, "Gaussian mixture", components=1), table.PLAN)
+    model = table.model_rows.mixture(
+        digits, settings(table, "Gaussian mixture", components=1), table.PLAN
+    )
     grey = as_float(digits.test_images)
     expected = PPCA(table.M).fit(as_float(digits.train_images)).log_prob(grey)
     torch.testing.assert_close(model.log_p(grey, grey), expected, atol=0.1, rtol=0)
@@ -57,7 +61,9 @@ def test_a_mixture_of_one_is_ppca(table):
 def test_a_mixture_draws_the_mean_and_the_spread_of_its_data(table):
     """EM leaves both as they are; greys near one half, so that nothing is cut off."""
     digits = some_digits(2_000, 50, contrast=0.1)
-    model = table.mixture(digits, settings(table, "Gaussian mixture", components=3), table.PLAN)
+    model = table.model_rows.mixture(
+        digits, settings(table, "Gaussian mixture", components=3), table.PLAN
+    )
     x, rows = model.draw(4_000), as_float(digits.train_images)
     assert x.min() > 0 and x.max() < 1
     z_scores = (x.mean(0) - rows.mean(0)) / (x.std(0) / 4_000**0.5)
@@ -75,7 +81,7 @@ def test_the_bound_of_m2_is_exact_where_q_is(table):
     logits = model.decode(torch.zeros(10, 2), torch.arange(10))
     each = Bernoulli(logits=logits[:, None]).log_prob(x).sum(-1)
     expected = each.logsumexp(0) - torch.tensor(10.0).log()
-    torch.testing.assert_close(table.m2_log_p(model, x, 3), expected)
+    torch.testing.assert_close(table.model_rows.m2_log_p(model, x, 3), expected)
 
 
 @pytest.mark.slow
@@ -89,13 +95,13 @@ def test_the_bound_of_m2_comes_close_to_the_sum_over_a_grid(table):
         weighted = each + Normal(0.0, 1.0).log_prob(z)
         log_p.append(torch.trapezoid(weighted.double().exp(), z[:, 0].double(), dim=0).log())
     expected = torch.stack(log_p).logsumexp(0) - torch.tensor(10.0).log()
-    found = table.m2_log_p(model, x, 5_000).double()
+    found = table.model_rows.m2_log_p(model, x, 5_000).double()
     torch.testing.assert_close(found, expected, atol=0.03, rtol=0)
 
 
 def test_independent_pixels_are_scored_as_scipy_does(table):
     digits = some_digits()
-    model = table.independent_pixels(digits, {}, table.PLAN)
+    model = table.model_rows.independent_pixels(digits, {}, table.PLAN)
     x = binarize(digits.test_images[:5], seed=0)
     p = as_float(digits.train_images).mean(0).clamp(1e-3, 1 - 1e-3).numpy()
     expected = stats.bernoulli(p).logpmf(x.numpy()).sum(1)
@@ -107,7 +113,7 @@ def test_real_digits_are_others_than_those_compared_with(table):
     digits, plan = some_digits(), table.PLAN | {"samples": 40}
     order = table.test_order(digits, plan)
     blocks = [as_float(digits.test_images[order[:40]])]
-    blocks += [table.real_digits(digits, {"seed": s}, plan).draw(40) for s in range(3)]
+    blocks += [table.model_rows.real_digits(digits, {"seed": s}, plan).draw(40) for s in range(3)]
     rows = {tuple(row) for block in blocks for row in block.tolist()}
     assert len(rows) == 4 * 40
     assert sorted(order.tolist()) == list(range(200))
