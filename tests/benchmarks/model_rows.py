@@ -329,9 +329,11 @@ def adversarial_autoencoder(digits: ImageData, settings: dict, plan: dict) -> Tr
 
 def vae_gan(digits: ImageData, settings: dict, plan: dict) -> Trained:
     """Its likelihood is that of the pixels which are drawn here: 0 or 1, by its greys."""
-    model, images = VAEGAN(M, UNITS), digits.train_images[: settings["images"]]
+    model = VAEGAN(M, UNITS, settings["channels"])
+    model.start_at_mean(digits.train_images)
+    images = digits.train_images[: settings["images"]]
     how = settings["epochs"], settings["batch_size"], settings["learning_rate"], settings["weight"]
-    train_vae_gan(model, images, *how, binarize=settings["pixels"], progress=False)
+    train_vae_gan(model, images, *how, binarize="dynamic", progress=False)
     return Trained(
         model.sample,
         lambda x: model.decode_mean(model.encode_mean(x)),
@@ -384,8 +386,8 @@ ROWS = {
     ),
     "VAE/GAN": Row(
         vae_gan,
-        {"images": 30_000, "epochs": 1, "batch_size": 100, "learning_rate": 1e-3}
-        | {"weight": 30.0, "pixels": "dynamic"},
+        {"channels": 8, "images": 25_000, "epochs": 1}
+        | {"batch_size": 20, "learning_rate": 1e-3, "weight": 30.0},
         PROBABILITY,
         f"{WEIGHTS}; it was not trained for it",
     ),
