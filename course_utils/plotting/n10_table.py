@@ -75,6 +75,22 @@ COLUMNS = {
     "classes": Column("samples", "classes\nof 10", 0.95, "{:.0f}", 10, 0),
     "seconds": Column("training", "CPU\nseconds", 0.95, "{:.0f}"),
 }
+GOOD_FOR = {
+    "real digits": "the line to compare with",
+    "independent pixels": "the line that a model should beat",
+    "PPCA": "an exact density, no steps",
+    "Gaussian mixture": "an exact density, classes",
+    "autoencoder": "codes and reconstructions",
+    "VAE": "codes, samples and a bound",
+    "IWAE": "a tighter bound, same network",
+    "VampPrior": "samples from where the codes are",
+    "M2": "few labels; a class you name",
+    "RBM": "exact posterior; fills in parts",
+    "DBM": "features in two layers",
+    "GAN": "edges without blur",
+    "adversarial autoencoder": "codes that follow any prior",
+    "VAE/GAN": "an encoder for sharper samples",
+}
 NAME_WIDTH, WORDS_WIDTH, LINE, HEAD = 3.0, 3.5, 0.5, 1.3  # inches
 
 
@@ -138,7 +154,7 @@ def _heads(ax: Axes, left: float, right: float) -> None:
     ax.plot([0, right], [0, 0], color="black", linewidth=1.5)
 
 
-def model_table(rows: list[dict], good_for: dict[str, str]) -> tuple[Figure, Axes]:
+def model_table(rows: list[dict], good_for: dict[str, str] = GOOD_FOR) -> tuple[Figure, Axes]:
     """All models in one table: the mean over the seeds, and how much these differ.
 
     Args:
