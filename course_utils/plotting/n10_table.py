@@ -179,17 +179,44 @@ def model_table(rows: list[dict], good_for: dict[str, str] = GOOD_FOR) -> tuple[
 
 
 def like_and_cover(rows: list[dict]) -> tuple[Figure, Axes]:
-    """Precision against recall, a dot for each seed, a name for each model.
+    """Precision against recall, a dot for each seed, and the model's name beside their mean.
 
     Args:
         rows: of the record `every_model`.
     """
-    fig, ax = plt.subplots(figsize=(9, 6))
+    fig, ax = plt.subplots(figsize=(10, 6.2))
+    dots, names = [], {}
     for n, row in enumerate(rows):
         across, up = (over_seeds(row, key) for key in ("recall", "precision"))
         colour, marker = PALETTE[n % 7], "os^Dv"[n // 7 % 5]
-        ax.plot(across, up, marker, color=colour, markersize=9, label=row["name"], alpha=0.85)
-    ax.set(xlabel="recall: share of the data that samples cover", xlim=(-0.03, 1.03))
-    ax.set(ylabel="precision: share of samples like data", ylim=(-0.03, 1.03))
-    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=11)
+        ax.plot(across, up, marker, color=colour, markersize=10, label=row["name"], alpha=0.85)
+        dots += zip(across, up, strict=True)
+        names[row["name"]] = statistics.mean(across), statistics.mean(up)
+    taken = [(x - 0.012, x + 0.012, y) for x, y in dots]
+    for name, (x, y) in names.items():
+        place = _free_place(x, y, 0.0145 * len(name), taken)
+        taken.append(place)
+        ax.text(place[0], place[2], name, va="center", fontsize=13)
+    ax.set(xlabel="recall: share of the data that samples cover", xlim=(-0.03, 1.2))
+    ax.set(ylabel="precision: share of samples like data", ylim=(-0.03, 1.08))
+    ax.set_xticks(np.linspace(0, 1, 6))
     return fig, ax
+
+
+def _free_place(x: float, y: float, width: float, taken: list) -> tuple[float, float, float]:
+    """Left end, right end and height of a name beside a dot: the first that hides nothing.
+
+    Args:
+        taken: what is there, each (left, right, height).
+    """
+    right, left, middle = x + 0.022, x - 0.022 - width, x - width / 2
+    tries = [(right, y), (left, y), (middle, y + 0.05), (middle, y - 0.05)]
+    tries += [(right, y + 0.04), (right, y - 0.04), (left, y + 0.04), (left, y - 0.04)]
+    for start, height in tries:
+        apart = (
+            start > end or start + width < begin or abs(height - other) > 0.033
+            for begin, end, other in taken
+        )
+        if all(apart) and start > 0.01:
+            return start, start + width, height
+    return right, right + width, y

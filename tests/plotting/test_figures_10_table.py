@@ -44,7 +44,7 @@ def test_a_better_number_has_a_darker_cell():
 
 def test_each_seed_is_a_dot_of_recall_and_precision():
     _, ax = plotting.like_and_cover(JUDGED)
-    assert [line.get_label() for line in ax.lines] == ["a", "b", "c"]
+    assert [line.get_label() for line in ax.lines] == words(ax) == ["a", "b", "c"]
     np.testing.assert_allclose(ax.lines[0].get_xdata(), [0.4, 0.6])
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.8, 0.8])
 
@@ -61,3 +61,13 @@ def test_regions_are_where_the_judge_says_real():
     labels = [t.get_text() for t in axes[0].get_legend().get_texts()]
     assert labels == ["samples", "real"]
     np.testing.assert_allclose(axes[0].collections[1].get_offsets(), [[-2.0, 1.0]])
+
+
+def test_names_beside_dots_do_not_hide_each_other():
+    """Rows of the same two numbers: nothing else could be as crowded."""
+    rows = [{**JUDGED[0], "name": name} for name in ("autoencoder", "VAE", "GAN")]
+    fig, ax = plotting.like_and_cover(rows)
+    fig.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    pairs = [(a, b) for n, a in enumerate(boxes) for b in boxes[:n]]
+    assert not any(a.overlaps(b) for a, b in pairs)
