@@ -192,6 +192,24 @@ def _(of):
     yield max(others, key=lambda b: statistics.mean(gains[b]))
 
 
+@row("every model of the course")
+def _(of):
+    record = of("every_model")
+    rows = {row["name"]: row["runs"] for row in record["rows"]}
+
+    def both(name):
+        for key in ("judge_features", "recall"):
+            yield statistics.mean(run[key][0] for run in rows[name])
+
+    yield from (record["plan"][name] for name in ("hidden_dim", "latent_dim", "samples"))
+    for name in ("VampPrior", "VAE", "IWAE", "RBM", "DBM", "M2", "autoencoder"):
+        yield from both(name)
+    for name in ("adversarial autoencoder", "VAE/GAN", "GAN", "Gaussian mixture", "PPCA"):
+        yield from both(name)
+    yield from both("real digits")
+    yield from both("independent pixels")
+
+
 # --- the page ------------------------------------------------------------------------------------
 
 
@@ -344,3 +362,25 @@ def test_the_record_of_the_stronger_parts_adds_up():
                 assert run[f"gain_{name}_se"] < run[f"{name}_se"]  # pairs differ by less
     chosen = [(c["row"], c["name"]) for c in record["choices"]["rows"] if c["chosen"]]
     assert all(rows[row]["name"] == name for row, name in chosen)
+
+
+def test_the_record_of_every_model_adds_up():
+    """A probability is below 0 in nats; PPCA's density is the one that is known; counts add up."""
+    record = load_result("every_model")
+    rows = {row["name"]: row for row in record["rows"]}
+    assert len(rows) == len(record["rows"])
+    for row in rows.values():
+        assert {run["seed"] for run in row["runs"]} <= set(record["seeds"])
+        for run in row["runs"]:
+            assert (run["log_p"] is None) == (row["likelihood"] == "") and row["how"]
+            assert row["likelihood"] != "probability" or run["log_p"][0] < 0
+            assert (run["reconstruction"] is None) == bool(row["no_reconstruction"])
+            assert sum(run["class_counts"]) == record["plan"]["samples"]
+            for name in ("judge_pixels", "judge_features", "precision", "recall"):
+                share, asked = run[name][0], record["plan"]["samples"]
+                assert run[name][1] == pytest.approx((share * (1 - share) / asked) ** 0.5)
+    for run in rows["PPCA"]["runs"]:  # all test digits: 306.55
+        assert abs(run["log_p"][0] - 306.55) < 4.5 * run["log_p"][1]
+    judges = ("judge_pixels", "judge_features")
+    alike = [run[on] for run in rows["real digits"]["runs"] for on in judges]
+    assert all(abs(share - 0.5) < 4.5 * error for share, error in alike)

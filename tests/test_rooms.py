@@ -40,8 +40,9 @@ LATER_FAMILIES = [
     "models/boltzmann.py",
     "models/deep_boltzmann.py",
     "models/annealing.py",
-    "models/tempering.py",
     "models/adversarial.py",
+    "models/adversarial_codes.py",
+    "models/tempering.py",
 ]
 LINES_OF_A_FAMILY = 330
 

@@ -9,6 +9,12 @@ coarse to sum 784 log probabilities in.
 """
 
 from course_utils.models.adversarial import GAN, train_gan
+from course_utils.models.adversarial_codes import (
+    VAEGAN,
+    AdversarialAutoencoder,
+    train_adversarial_autoencoder,
+    train_vae_gan,
+)
 from course_utils.models.annealing import (
     annealed_log_partition,
     annealed_log_prob,
@@ -48,6 +54,8 @@ __all__ = [
     "MODELS",
     "RBM",
     "VAE",
+    "VAEGAN",
+    "AdversarialAutoencoder",
     "Autoencoder",
     "Classifier",
     "ConditionalVAE",
@@ -71,8 +79,10 @@ __all__ = [
     "swap_probability",
     "temperatures",
     "tempered_gibbs",
+    "train_adversarial_autoencoder",
     "train_classifier",
     "train_gan",
     "train_m2",
     "train_rbm",
+    "train_vae_gan",
 ]

@@ -117,6 +117,7 @@ from course_utils.plotting.n09 import (
     weight_images,
 )
 from course_utils.plotting.n10 import clouds, judge_over_densities, one_dot_a_seed
+from course_utils.plotting.n10_table import like_and_cover, model_table, told_apart
 from course_utils.plotting.pages import (
     as_images,
     mosaic,
@@ -177,11 +178,13 @@ __all__ = [
     "layer_diagrams",
     "layer_kl",
     "layers_of_units",
+    "like_and_cover",
     "lines",
     "log_likelihood_traces",
     "map_and_digit",
     "mixture_density",
     "mixture_image",
+    "model_table",
     "mosaic",
     "noise_on_its_way",
     "one_dot_a_seed",
@@ -220,6 +223,7 @@ __all__ = [
     "theory_and_measured",
     "timeline",
     "times_to_sum",
+    "told_apart",
     "training_bands",
     "traversal_table",
     "two_digit_story",

@@ -74,6 +74,25 @@ CURES = [
     }
     for part, g in [("baseline", 0.0), ("decoder", 2.0), ("marginal", -0.5)]
 ]
+JUDGED = [  # rows of the record every_model, two seeds
+    {
+        "name": name,
+        "likelihood": kind,
+        "runs": [
+            {
+                "log_p": [log_p + n, 0.5] if kind else None,
+                "reconstruction": None if name == "b" else [30.0 + n, 0.1],
+                **{f"judge_{on}": [0.6 + 0.1 * n, 0.01] for on in ("pixels", "features")},
+                "precision": [0.8, 0.01],
+                "recall": [0.4 + 0.2 * n, 0.01],
+                "classes": 10 - n,
+                "seconds": 31.2,
+            }
+            for n in range(2)
+        ],
+    }
+    for name, kind, log_p in [("a", "probability", -100.0), ("b", "density", 300.0), ("c", "", 0)]
+]
 CLIMBS = [[-5.0, -4.0, -3.5], [-6.0, -4.5, -3.5]]
 REPEATS = {1: Z, 5: Z / 2 + 0.5}
 
@@ -449,7 +468,14 @@ N10 = {
         0,
     ),
 }
+N10_TABLE = {
+    "told_apart": (
+        lambda: plotting.told_apart({n: (codes(), codes(), lambda z: z[:, 0] > 0) for n in "ab"}),
+        2,
+    ),
+    "model_table": (lambda: plotting.model_table(JUDGED, {"a": "dreams"}), 0),
+    "like_and_cover": (lambda: plotting.like_and_cover(JUDGED), 0),
+}
 # Name of the function: the call, and the number of axes that it returns (0: one alone).
-FIGURES = (
-    PAGES | SHARED | N00 | N01 | N02 | N03 | N04 | N05 | N06 | N07 | N07B | N07D | N08 | N09 | N10
-)
+FIGURES = PAGES | SHARED | N00 | N01 | N02 | N03 | N04 | N05 | N06 | N07 | N07B | N07D | N08 | N09
+FIGURES |= N10 | N10_TABLE
