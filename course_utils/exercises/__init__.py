@@ -18,6 +18,8 @@ from course_utils.exercises import (  # noqa: F401  they fill CHECKS
     n07d,
     n08,
     n09,
+    n10,
+    n10b,
 )
 from course_utils.exercises.answers import CheckFailed
 from course_utils.exercises.checking import CHECKS, check

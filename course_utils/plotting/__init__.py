@@ -115,6 +115,7 @@ from course_utils.plotting.n09 import (
     timeline,
     weight_images,
 )
+from course_utils.plotting.n10 import clouds, judge_over_densities, one_dot_a_seed
 from course_utils.plotting.n10b import (
     clouds_beside_prior,
     judged_clouds,
@@ -148,6 +149,7 @@ __all__ = [
     "bound_and_gap",
     "bound_steps",
     "chord_and_arc",
+    "clouds",
     "clouds_beside_prior",
     "code_clouds",
     "compare_latents",
@@ -174,6 +176,7 @@ __all__ = [
     "generative_story",
     "histogram_and_line",
     "jensen_picture",
+    "judge_over_densities",
     "judged_clouds",
     "label_planes",
     "latent_manifold",
@@ -189,6 +192,7 @@ __all__ = [
     "mixture_image",
     "mosaic",
     "noise_on_its_way",
+    "one_dot_a_seed",
     "one_q_or_many",
     "painted_row",
     "panels",

@@ -434,5 +434,22 @@ N09 = {
     "timeline": (lambda: plotting.timeline({1985: "a", 2013: "b"}, marked=[2013]), 0),
     "weight_images": (lambda: plotting.weight_images(torch.randn(5, 9), columns=3), 0),
 }
+
+N10 = {
+    "clouds": (
+        lambda: plotting.clouds({"a": [codes(), codes()]}, ["early", "late"], codes(8)),
+        2,
+    ),
+    "judge_over_densities": (
+        lambda: plotting.judge_over_densities(Z, BELL, BELL / 2, {"a": BELL, "b": 1 - BELL}),
+        0,
+    ),
+    "one_dot_a_seed": (
+        lambda: plotting.one_dot_a_seed({"a": torch.tensor([1, 3]), "b": torch.ones(2)}, "n", 8),
+        0,
+    ),
+}
 # Name of the function: the call, and the number of axes that it returns (0: one alone).
-FIGURES = PAGES | SHARED | N00 | N01 | N02 | N03 | N04 | N05 | N06 | N07 | N07B | N07D | N08 | N09
+FIGURES = (
+    PAGES | SHARED | N00 | N01 | N02 | N03 | N04 | N05 | N06 | N07 | N07B | N07D | N08 | N09 | N10
+)
