@@ -146,7 +146,7 @@ def carried(a, b):
         "That is the mean distance of all pairs. Each draw of a goes to one draw of b.": (
             (a[:, None] - b).abs().mean()
         ),
-        "Two draws of a may not go to the same draw of b: take the next in order, not the nearest.": (
+        "Two draws of a may not go to one draw of b: take the next in order, not the nearest.": (
             (a[:, None] - b).abs().amin(1).mean()
         ),
         "The middle distance is the median; asked for is the mean.": up.abs().median(),
