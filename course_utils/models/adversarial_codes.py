@@ -146,12 +146,12 @@ class VAEGAN(VAE):
     Args:
         latent_dim, hidden_dim: as in `VAE`. channels: of the discriminator; with 8 of them F is
             784, as many features as pixels.
-        conv: whether the decoder is that of `ConvDecoderVAE`, with 2 * channels, or of `VAE`.
+        conv: whether the decoder is that of `ConvDecoderVAE`, with 2 * channels, instead of `VAE`.
     Source: Larsen et al. (2016), algorithm 1.
     """
 
     def __init__(
-        self, latent_dim: int = 10, hidden_dim: int = 300, channels: int = 8, conv: bool = True
+        self, latent_dim: int = 10, hidden_dim: int = 300, channels: int = 8, conv: bool = False
     ):
         super().__init__(latent_dim, hidden_dim)
         self.options = counts(latent_dim=latent_dim, hidden_dim=hidden_dim, channels=channels)

@@ -86,7 +86,7 @@ def trained_on_faces(kind: str, images: Tensor, plan: dict) -> VAE | Adversarial
     if kind == "adversarial":
         model = AdversarialAutoencoder(10, likelihood="gaussian").to(device)
         return train_adversarial_autoencoder(model, images, epochs, progress=False)
-    model = VAEGAN(10, conv=False).to(device)
+    model = VAEGAN(10).to(device)
     return train_vae_gan(model, images, epochs, progress=False)
 
 
