@@ -25,6 +25,10 @@ from course_utils.models.layered import ConvDecoderVAE
 from course_utils.models.layers import check_width, mlp
 from course_utils.models.vae import LIKELIHOODS, VAE, ConvVAE
 
+# Of pixels between 0 and 1. If it began at 0, as in `VAE`, the judge would long count for more
+# than the pixels: then the codes follow the prior before they say anything about the image.
+FIRST_LOG_NOISE_VAR = -4.0
+
 
 class AdversarialAutoencoder(nn.Module):
     r"""An autoencoder whose codes together follow N(0, I), because a judge compares them.
@@ -60,7 +64,7 @@ class AdversarialAutoencoder(nn.Module):
         self.decoder = mlp(self.latent_dim, hidden_dim, self.data_dim)
         self.judge = mlp(self.latent_dim, *[others["judge_dim"]] * 2, 1)
         if likelihood == "gaussian":
-            self.log_noise_var = nn.Parameter(torch.zeros(1))
+            self.log_noise_var = nn.Parameter(torch.full((1,), FIRST_LOG_NOISE_VAR))
 
     outputs_logits = VAE.outputs_logits
     decode, decode_mean, log_prob_of = VAE.decode, VAE.decode_mean, VAE.log_prob_of

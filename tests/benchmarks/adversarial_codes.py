@@ -10,6 +10,7 @@ on drawn faces. Everything is trained anew for each seed, with the settings and 
 of notebook 10b.
 """
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -120,13 +121,13 @@ def main() -> None:
     digits, faces = digits_for(given), load_faces()
     seeds = SEEDS[:1] if given.quick else SEEDS
     pieces, codes, smiles = Pieces("adversarial_codes", plan, given), [], []
+    for seed, kind in itertools.product(seeds, ("VAE", "adversarial")):
+        found = pieces.get(
+            f"codes {kind} {seed}", lambda k=kind, s=seed: trained_codes(k, s, digits, plan)
+        )
+        codes.append(found)
     for seed in seeds:
         smiles.append(pieces.get(f"smile {seed}", lambda s=seed: smile(s, faces, plan)))
-        for kind in ("VAE", "adversarial"):
-            found = pieces.get(
-                f"codes {kind} {seed}", lambda k=kind, s=seed: trained_codes(k, s, digits, plan)
-            )
-            codes.append(found)
     if not pieces.finished():
         return
     smiles = [row for rows in smiles for row in rows]
