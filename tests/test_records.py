@@ -344,3 +344,25 @@ def test_the_record_of_the_stronger_parts_adds_up():
                 assert run[f"gain_{name}_se"] < run[f"{name}_se"]  # pairs differ by less
     chosen = [(c["row"], c["name"]) for c in record["choices"]["rows"] if c["chosen"]]
     assert all(rows[row]["name"] == name for row, name in chosen)
+
+
+@pytest.mark.skipif(
+    not (CHECKOUT / "data" / "results" / "adversarial_codes.json").exists(),
+    reason="not measured yet",
+)
+def test_the_record_of_adversarial_codes_is_as_notebook_10b_says():
+    """Three seeds of each model; with each seed the judged cloud is nearer to the prior."""
+    record = load_result("adversarial_codes")
+    right = {(row["model"], row["seed"]): row for row in record["codes"]["rows"]}
+    seeds = record["seeds"]
+    assert set(right) == {(m, s) for m in ("VAE", "adversarial") for s in seeds}
+    for row in right.values():
+        share, judged = row["right"], record["codes"]["judged"]
+        assert row["right_se"] == pytest.approx(math.sqrt(share * (1 - share) / judged))
+    for seed in seeds:
+        assert 0.5 < right["adversarial", seed]["right"] < right["VAE", seed]["right"] - 0.03
+        assert right["adversarial", seed]["kl_by_judge"] < 0.2 * right["VAE", seed]["kl_by_judge"]
+    smile = {(row["model"], row["seed"]): row for row in record["smile"]["rows"]}
+    assert set(smile) == {(m, s) for m in ("VAE", "adversarial", "VAE/GAN") for s in seeds}
+    groups = {row["groups"] for row in smile.values()}
+    assert groups == {record["smile"]["groups"]} and 1.5 < groups.pop() < 1.8
