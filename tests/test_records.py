@@ -384,3 +384,21 @@ def test_the_record_of_every_model_adds_up():
     judges = ("judge_pixels", "judge_features")
     alike = [run[on] for run in rows["real digits"]["runs"] for on in judges]
     assert all(abs(share - 0.5) < 4.5 * error for share, error in alike)
+
+
+def test_the_record_of_adversarial_codes_is_as_notebook_10b_says():
+    """Three seeds of each model; with each seed the judged cloud is nearer to the prior."""
+    record = load_result("adversarial_codes")
+    right = {(row["model"], row["seed"]): row for row in record["codes"]["rows"]}
+    seeds = record["seeds"]
+    assert set(right) == {(m, s) for m in ("VAE", "adversarial") for s in seeds}
+    for row in right.values():
+        share, judged = row["right"], record["codes"]["judged"]
+        assert row["right_se"] == pytest.approx(math.sqrt(share * (1 - share) / judged))
+    for seed in seeds:
+        assert 0.5 < right["adversarial", seed]["right"] < right["VAE", seed]["right"] - 0.03
+        assert right["adversarial", seed]["kl_by_judge"] < 0.2 * right["VAE", seed]["kl_by_judge"]
+    smile = {(row["model"], row["seed"]): row for row in record["smile"]["rows"]}
+    assert set(smile) == {(m, s) for m in ("VAE", "adversarial", "VAE/GAN") for s in seeds}
+    groups = {row["groups"] for row in smile.values()}
+    assert groups == {record["smile"]["groups"]} and 1.5 < groups.pop() < 1.8

@@ -15,7 +15,7 @@ SETTINGS = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8
 LAYERS = SETTINGS["tool"]["importlinter"]["contracts"][0]
 FOLDERS = ("course_utils", "tools", "tests")
 LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 500, 80
-LINES_A_STUDENT_READS = 2100
+LINES_A_STUDENT_READS = 2120
 # What a course on variational autoencoders is about; the rest is plumbing, or for the curious.
 A_STUDENT_READS = [
     "session.py",

@@ -20,6 +20,7 @@ from course_utils.exercises import (  # noqa: F401  they fill CHECKS
     n09,
     n09b,
     n10,
+    n10b,
 )
 from course_utils.exercises.answers import CheckFailed
 from course_utils.exercises.checking import CHECKS, check

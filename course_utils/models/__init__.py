@@ -15,11 +15,7 @@ from course_utils.models.adversarial_codes import (
     train_adversarial_autoencoder,
     train_vae_gan,
 )
-from course_utils.models.annealing import (
-    annealed_log_partition,
-    annealed_log_prob,
-    temperatures,
-)
+from course_utils.models.annealing import annealed_log_partition, annealed_log_prob, temperatures
 from course_utils.models.autoencoder import Autoencoder
 from course_utils.models.boltzmann import RBM, all_states, train_rbm
 from course_utils.models.classifier import (

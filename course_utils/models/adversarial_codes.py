@@ -21,8 +21,13 @@ from course_utils.models.adversarial import (
     discriminator_loss,
     generator_loss,
 )
+from course_utils.models.layered import ConvDecoderVAE
 from course_utils.models.layers import check_width, mlp
-from course_utils.models.vae import LIKELIHOODS, VAE
+from course_utils.models.vae import LIKELIHOODS, VAE, ConvVAE
+
+# Of pixels between 0 and 1. If it began at 0, as in `VAE`, the judge would long count for more
+# than the pixels: then the codes follow the prior before they say anything about the image.
+FIRST_LOG_NOISE_VAR = -4.0
 
 
 class AdversarialAutoencoder(nn.Module):
@@ -59,7 +64,7 @@ class AdversarialAutoencoder(nn.Module):
         self.decoder = mlp(self.latent_dim, hidden_dim, self.data_dim)
         self.judge = mlp(self.latent_dim, *[others["judge_dim"]] * 2, 1)
         if likelihood == "gaussian":
-            self.log_noise_var = nn.Parameter(torch.zeros(1))
+            self.log_noise_var = nn.Parameter(torch.full((1,), FIRST_LOG_NOISE_VAR))
 
     outputs_logits = VAE.outputs_logits
     decode, decode_mean, log_prob_of = VAE.decode, VAE.decode_mean, VAE.log_prob_of
@@ -143,14 +148,24 @@ class VAEGAN(VAE):
     another model, with Bernoulli pixels.
 
     Args:
-        latent_dim, hidden_dim: as in `VAE`. channels: of the discriminator.
+        latent_dim, hidden_dim: as in `VAE`. channels: of the discriminator; with 8 of them F is
+            784, as many features as pixels.
+        conv: whether the decoder is that of `ConvDecoderVAE`, with 2 * channels, instead of `VAE`.
     Source: Larsen et al. (2016), algorithm 1.
     """
 
-    def __init__(self, latent_dim: int = 10, hidden_dim: int = 300, channels: int = 16):
+    def __init__(
+        self, latent_dim: int = 10, hidden_dim: int = 300, channels: int = 8, conv: bool = False
+    ):
         super().__init__(latent_dim, hidden_dim)
         self.options = counts(latent_dim=latent_dim, hidden_dim=hidden_dim, channels=channels)
-        self.discriminator = conv_discriminator(self.options["channels"])
+        latent_dim, hidden_dim, channels = self.options.values()
+        self.options["conv"] = bool(conv)
+        if conv:
+            self.decoder = ConvDecoderVAE(latent_dim, hidden_dim, 2 * channels).decoder
+        self.discriminator = conv_discriminator(channels)
+
+    decode = ConvVAE.decode  # for any leading axes
 
     def features(self, x: Tensor) -> Tensor:
         """f(x), what the discriminator's last hidden layer makes of images (B, 784): (B, F)."""
@@ -189,8 +204,8 @@ def train_vae_gan(
     images: Tensor,
     epochs: int,
     batch_size: int = 100,
-    learning_rate: float = 1e-3,
-    weight: float = 30.0,
+    learning_rate: float = 2e-3,
+    weight: float = 300.0,
     binarize: str = "none",
     progress: bool = True,
 ) -> VAEGAN:

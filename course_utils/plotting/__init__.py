@@ -118,6 +118,13 @@ from course_utils.plotting.n09 import (
 )
 from course_utils.plotting.n10 import clouds, judge_over_densities, one_dot_a_seed
 from course_utils.plotting.n10_table import like_and_cover, model_table, told_apart
+from course_utils.plotting.n10b import (
+    clouds_beside_prior,
+    judged_clouds,
+    learned_ratio,
+    smile_seeds,
+    two_distances,
+)
 from course_utils.plotting.pages import (
     as_images,
     mosaic,
@@ -146,6 +153,7 @@ __all__ = [
     "chain_traces",
     "chord_and_arc",
     "clouds",
+    "clouds_beside_prior",
     "code_clouds",
     "compare_latents",
     "confusion",
@@ -172,12 +180,14 @@ __all__ = [
     "histogram_and_line",
     "jensen_picture",
     "judge_over_densities",
+    "judged_clouds",
     "label_planes",
     "latent_manifold",
     "latent_scatter",
     "layer_diagrams",
     "layer_kl",
     "layers_of_units",
+    "learned_ratio",
     "like_and_cover",
     "lines",
     "log_likelihood_traces",
@@ -216,6 +226,7 @@ __all__ = [
     "signal_rows",
     "signals_and_arrows",
     "signed_images",
+    "smile_seeds",
     "stacked_bars",
     "steps_in_nats",
     "stretched",
@@ -227,6 +238,7 @@ __all__ = [
     "training_bands",
     "traversal_table",
     "two_digit_story",
+    "two_distances",
     "unit_bars",
     "unit_factor_tables",
     "units_against_noise",

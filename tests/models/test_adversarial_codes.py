@@ -12,6 +12,7 @@ from torch.distributions import Normal
 from course_utils.models import (
     VAEGAN,
     AdversarialAutoencoder,
+    ConvDecoderVAE,
     mlp,
     train_adversarial_autoencoder,
     train_vae_gan,
@@ -178,6 +179,15 @@ def test_reconstructions_come_before_dreams():
     z = model.reparameterize(*model.encode(x))
     torch.testing.assert_close(fakes[:3], model.decode_mean(z))
     torch.testing.assert_close(fakes[3:], model.decode_mean(torch.randn(3, 2)))
+
+
+def test_a_decoder_of_convolutions_is_that_of_page_07c():
+    torch.manual_seed(0)
+    model, other = VAEGAN(2, 8, 2, conv=True), ConvDecoderVAE(2, 8, 4)
+    other.decoder.load_state_dict(model.decoder.state_dict())
+    z = torch.randn(3, 2, 2)
+    torch.testing.assert_close(model.decode(z), other.decode(z))
+    assert VAEGAN(2, 8, 2).decode(z).shape == (3, 2, 784)
 
 
 def test_training_moves_all_three_networks_and_leaves_them_free():

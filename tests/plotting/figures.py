@@ -476,6 +476,22 @@ N10_TABLE = {
     "model_table": (lambda: plotting.model_table(JUDGED, {"a": "dreams"}), 0),
     "like_and_cover": (lambda: plotting.like_and_cover(JUDGED), 0),
 }
+SEEDS = [
+    {"model": model, "seed": n, "right": 0.6 + n / 50, "right_se": 0.01, "log_lik": -150.0 - n}
+    | {"smile_moves": 1.5, "others_at_most": 0.1 * n, "error": 0.1}
+    for model in ("VAE", "adversarial")
+    for n in range(3)
+]
+N10B = {
+    "learned_ratio": (lambda: plotting.learned_ratio(Z, BELL.log(), BELL.log() + 0.1, Z), 2),
+    "clouds_beside_prior": (
+        lambda: plotting.clouds_beside_prior({"a": codes(), "prior": codes()}, classes()),
+        2,
+    ),
+    "judged_clouds": (lambda: plotting.judged_clouds(SEEDS), 2),
+    "two_distances": (lambda: plotting.two_distances(Z, {"a": Z, "b": Z / 2}, at=(0.5, 2.0)), 3),
+    "smile_seeds": (lambda: plotting.smile_seeds(SEEDS, 1.6), 3),
+}
 # Name of the function: the call, and the number of axes that it returns (0: one alone).
 FIGURES = PAGES | SHARED | N00 | N01 | N02 | N03 | N04 | N05 | N06 | N07 | N07B | N07D | N08 | N09
-FIGURES |= N10 | N10_TABLE
+FIGURES |= N10 | N10_TABLE | N10B

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "tests" / "benchmarks"
 QUICK = ["race_to_106", "images_per_second", "scaling", "burda_table", "memory", "sweeps"]
 QUICK += ["latent_sizes", "vectors", "four_parts", "stronger_parts", "time_series"]
-QUICK += ["few_labels", "boltzmann_table", "every_model"]
+QUICK += ["few_labels", "boltzmann_table", "every_model", "adversarial_codes"]
 
 
 @pytest.fixture
