@@ -39,7 +39,7 @@ LATER_FAMILIES = [
     "models/boltzmann.py",
     "models/deep_boltzmann.py",
     "models/annealing.py",
-    "models/adversarial.py",
+    "models/gan.py",
     "models/adversarial_codes.py",
     "models/tempering.py",
 ]

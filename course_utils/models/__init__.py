@@ -8,7 +8,6 @@ What comes out of a network has the dtype of what went in: under autocast it is 
 coarse to sum 784 log probabilities in.
 """
 
-from course_utils.models.adversarial import GAN, train_gan
 from course_utils.models.adversarial_codes import (
     VAEGAN,
     AdversarialAutoencoder,
@@ -25,6 +24,7 @@ from course_utils.models.classifier import (
     train_classifier,
 )
 from course_utils.models.deep_boltzmann import DBM, DBN, pretrained_dbm
+from course_utils.models.gan import GAN, train_gan
 from course_utils.models.labelled import M2, ConditionalVAE, train_m2
 from course_utils.models.layered import ConvDecoderVAE, LadderVAE, TwoLayerVAE
 from course_utils.models.layers import mlp

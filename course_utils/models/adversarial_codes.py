@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from course_utils.arguments import count, counts, number
 from course_utils.data import scaled
 from course_utils.distributions import kl_to_standard_normal
-from course_utils.models.adversarial import (
+from course_utils.models.gan import (
     BINARIZE,
     conv_discriminator,
     discriminator_loss,

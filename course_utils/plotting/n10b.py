@@ -141,6 +141,6 @@ def smile_seeds(rows: Sequence[dict], groups: float) -> tuple[Figure, np.ndarray
         _seed_dots(ax, rows, _models(rows), value)
         ax.set(ylabel="spreads", title=title)
         ax.title.set_fontsize(13)
-        ax.set_ylim(0, None)
+        ax.set_ylim(0, 1.08 * ax.get_ylim()[1])
     axes[0].axhline(groups, color="black", lw=1.2, ls=":")
     return fig, axes

@@ -17,8 +17,8 @@ from course_utils.models import (
     train_adversarial_autoencoder,
     train_vae_gan,
 )
-from course_utils.models.adversarial import discriminator_loss
 from course_utils.models.adversarial_codes import batches, descend
+from course_utils.models.gan import discriminator_loss
 
 PIXELS = 6
 

@@ -8,7 +8,7 @@ import torch
 from helpers.shown import assert_twins, shown
 
 from course_utils.models import GAN, train_gan
-from course_utils.models.adversarial import discriminator_loss, generator_loss
+from course_utils.models.gan import discriminator_loss, generator_loss
 
 DEVICE = torch.device("cpu")
 

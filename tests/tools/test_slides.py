@@ -20,7 +20,6 @@ from tools.slides.text import Block, blocks, is_aside, lead, sentences, slides_w
 
 PATHS = in_reading_order(NOTEBOOKS)
 STEMS = [path.stem for path in PATHS]
-LATER = {"10b"}  # pages that TEACHING.md may not know yet
 PICTURE = {
     **FIGURE,
     "image/png": (
@@ -251,8 +250,6 @@ def test_decks_are_of_a_size_that_can_be_taught(path):
 @pytest.mark.parametrize("path", PATHS, ids=STEMS)
 def test_teaching_says_something_about_every_core_section_and_no_other(path):
     said = lectures.advice_for(path.stem, STEMS)
-    if not said and path.stem.split("_")[0] in LATER:
-        pytest.skip("TEACHING.md does not know this page yet")
     titles = [section.title for section in sections(read_notebook(path))[1:]]
     core = [
         title

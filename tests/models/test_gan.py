@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 from course_utils.models import GAN, train_gan
-from course_utils.models.adversarial import conv_generator, discriminator_loss, generator_loss
+from course_utils.models.gan import conv_generator, discriminator_loss, generator_loss
 
 
 @pytest.fixture(autouse=True)
