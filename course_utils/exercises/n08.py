@@ -23,6 +23,7 @@ def images_and_labels(B: int, D: int, classes: int) -> tuple[Tensor, Tensor, int
         images_and_labels(9, 5, 10),
         images_and_labels(6, 2, 4),
         images_and_labels(5, 5, 5),
+        (torch.rand(4, 3), torch.tensor([0, 2, 1, 0]), 4),  # nobody has the last class
     ],
 )
 def side_by_side(x, y, classes):
@@ -55,6 +56,9 @@ def side_by_side(x, y, classes):
             [x, y[:, None].to(x)], 1
         ),
         "That is the one-hot alone. Where is the image?": onehot,
+        "How many classes there are cannot be seen from one batch: pass `classes`.": right[
+            :, : D + int(y.max()) + 1
+        ],
     }
 
 

@@ -32,6 +32,7 @@ WRONG["side_by_side"] = {
     "The labels are missing": lambda x, y, C: torch.cat([x, x.new_zeros(len(x), C)], 1),
     "is a size: a 9": lambda x, y, C: torch.cat([x, y[:, None]], 1),
     "the one-hot alone": lambda x, y, C: one_hot(y, C).float(),
+    "cannot be seen from one batch": lambda x, y, C: torch.cat([x, one_hot(y)], 1),
 }
 
 
