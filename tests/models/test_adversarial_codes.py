@@ -199,11 +199,12 @@ def test_training_moves_all_three_networks_and_leaves_them_free():
     assert all(p.requires_grad for p in model.parameters())
 
 
+@pytest.mark.slow
 def test_a_vae_gan_learns_to_tell_two_pictures_apart():
     x = torch.zeros(400, 28, 28)
     x[::2, 4:14, 4:14], x[1::2, 14:24, 14:24] = 1.0, 1.0
     model, rows = small_vae_gan(), x[:2].flatten(1)
-    train_vae_gan(model, x, 8, batch_size=20, learning_rate=3e-3, progress=False)
+    train_vae_gan(model, x, 20, batch_size=20, learning_rate=3e-3, progress=False)
     errors = torch.cdist(rows, model.decode_mean(model.encode_mean(rows)).detach())
     assert (errors.diagonal() < errors.flip(0).diagonal()).all()
 
