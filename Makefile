@@ -40,7 +40,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 export TORCH_INDEX
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-fast test-digits test-grading test-publish coverage faults notebooks student links links-off site slides checkpoints wheel bench lint format clean distclean
+.PHONY: help lab test test-fast test-digits test-grading test-publish coverage faults notebooks student links links-off site slides release checkpoints wheel bench lint format clean distclean
 
 help: ## list these commands
 	@echo "usage: make COMMAND [VARIABLE=value ...]"
@@ -114,6 +114,9 @@ site: $(READY) ## build the course as a site, without a network to read it: site
 
 slides: $(READY) ## make a deck of each notebook (N=05: one), without a network: slides/index.html
 	$(PY) -m tools.slides $(N)
+
+release: $(READY) ## pack wheel, student bundle, slides and site of the last commit: dist/*.tar.gz
+	$(PY) -m tools.release
 
 checkpoints: $(READY) ## train the models that travel with the package, on real MNIST
 	$(PY) tests/benchmarks/make_checkpoints.py

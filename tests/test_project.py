@@ -26,6 +26,7 @@ RUNTIME = {
 
 TARGETS = {
     "help",
+    "release",
     "lab",
     "test",
     "test-fast",
