@@ -452,6 +452,7 @@ N09 = {
     ),
     "timeline": (lambda: plotting.timeline({1985: "a", 2013: "b"}, marked=[2013]), 0),
     "weight_images": (lambda: plotting.weight_images(torch.randn(5, 9), columns=3), 0),
+    "chain_traces": (lambda: plotting.chain_traces({"a": Z, "b": Z / 2}, "ink"), 2),
 }
 
 N10 = {
