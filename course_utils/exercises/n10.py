@@ -3,7 +3,7 @@
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from course_utils.exercises.checking import exercise
@@ -59,7 +59,10 @@ def judged(B: int, N: int, scale: float = 1.0) -> tuple[Tensor, Tensor]:
 )
 def judge_loss(real, fake):
     """Minus the mean log D of real images, minus the mean log(1 - D) of generated ones."""
-    right = softplus(-real).mean() + softplus(fake).mean()
+    cross_entropy = nn.functional.binary_cross_entropy_with_logits
+    right = cross_entropy(real, torch.ones_like(real)) + cross_entropy(
+        fake, torch.zeros_like(fake)
+    )
     both = torch.cat([softplus(-real), softplus(fake)])
     return right, {
         "D wants this large; a loss is minimised: check the sign.": -right,
@@ -122,7 +125,9 @@ def modes_caught(points, centres, radius):
     """How many centres have a point within the radius."""
     distance = (points[:, None] - centres).norm(dim=-1)  # (N, C)
     near = distance < radius
-    right = near.any(0).sum()
+    places = points.tolist()
+    caught = [any(math.dist(p, c) < radius for p in places) for c in centres.tolist()]
+    right = torch.tensor(sum(caught))
     squared = (distance.square() < radius).any(0).sum()
     return right.double(), {
         "That counts points. Count centres that have at least one point near.": near.sum(),
