@@ -190,6 +190,7 @@ def execute(path: Path, frames: Path | None = None, store: bool = True) -> Cost:
         resources={"metadata": {"path": str(path.parent)}},
         record_timing=False,
         extra_arguments=["--log-level=ERROR"],
+        shutdown_kernel="immediate",  # all is done: asked politely, it is interrupted, and says so
         on_cell_start=on_cell_start,
         on_cell_executed=on_cell_executed,
     )

@@ -18,6 +18,7 @@ from course_utils.distributions import kl_to_standard_normal
 from course_utils.models.gan import (
     BINARIZE,
     conv_discriminator,
+    descend,
     discriminator_loss,
     generator_loss,
 )
@@ -238,14 +239,6 @@ def train_vae_gan(
         loss = discriminator_loss(model.judge_logit(x), model.judge_logit(fakes.detach()))
         descend(judge, loss, share * rate / 3)
     return model
-
-
-def descend(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
-    """One step of this learning rate on the optimizer's parameters."""
-    optimizer.param_groups[0]["lr"] = rate
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
 
 
 def batches(

@@ -4,7 +4,7 @@ Introduced in notebook 09. Both estimates go along machines between independent 
 machine itself, `RBM.tempered`, one Gibbs step at each, with all chains in one product. The log Z
 of AIS tends to be too low, so log p(x) too high; RAISE bounds log p(x) from below, for the model
 that annealing draws. So they err in opposite directions where annealing reaches every region of
-the machine; where it misses one, both are too high.
+the machine. Where it misses one, both are too high for images outside that region.
 """
 
 import math

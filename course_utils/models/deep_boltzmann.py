@@ -215,6 +215,7 @@ def pretrained_dbm(
     """A deep machine to begin joint training with: two restricted ones, learned one by one.
 
     In the deep machine h_1 hears two sides. Where only one of them is there yet, it counts twice.
+    The second machine learns from the codes of the grey images, for speed.
 
     Args:
         images: (N, D) or (N, side, side), uint8, or floats in [0, 1].

@@ -124,8 +124,9 @@ class GAN(nn.Module):
         return self.decode_mean(z.to(like.device))
 
 
-def _step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One step of an optimizer down a loss."""
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
+    """One step of this learning rate on the optimizer's parameters."""
+    optimizer.param_groups[0]["lr"] = rate
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -173,8 +174,6 @@ def train_gan(
     model.train()
     steps = epochs * in_an_epoch
     for step in tqdm(range(steps), "training", disable=not progress, leave=False):
-        for adam in adams:
-            adam.param_groups[0]["lr"] = rate * (1 - step / steps)
         if step % in_an_epoch == 0:
             order = torch.randperm(len(images), device=images.device)
         rows = order[step % in_an_epoch * batch_size :][:batch_size]
@@ -183,9 +182,10 @@ def train_gan(
         z = torch.randn(batch_size, model.latent_dim, dtype=like.dtype).to(like.device)
         fake = model.decode_mean(z)
         loss_d = discriminator_loss(model.judge(x), model.judge(fake.detach()))
-        _step(adams[0], loss_d)
+        now = rate * (1 - step / steps)
+        descend(adams[0], loss_d, now)
         loss_g = generator_loss(model.judge(fake), saturating)
-        _step(adams[1], loss_g)
+        descend(adams[1], loss_g, now)
         if each_step is not None:
             each_step(model, step + 1, loss_d.item(), loss_g.item())
     return model.eval()

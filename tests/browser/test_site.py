@@ -12,6 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from helpers.browser import listen
 
 from tools.execute_notebooks import in_reading_order
 from tools.notebook_files import NOTEBOOKS
@@ -131,24 +132,12 @@ def opened(site, browser):
     """A function that opens a page and waits for its formulas; complaints end the test."""
     contexts, complaints = [], []
 
-    def listen(page):
-        page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
-        page.on("requestfailed", lambda request: complaints.append(f"not loaded: {request.url}"))
-        page.on(
-            "request",
-            lambda request: (
-                None
-                if re.match("file:|data:|blob:|about:|http://127.0.0.1:", request.url)
-                else complaints.append(f"from the network: {request.url}")
-            ),
-        )
-
     def open_page(name, address=None, **settings):
         context = browser.new_context(**settings)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
-        listen(page)
+        listen(page, complaints, also="http://127.0.0.1:")
         page.goto(f"{address or site.as_uri()}/{name}")
         page.wait_for_load_state("load")
         page.evaluate("() => window.MathJax && MathJax.startup && MathJax.startup.promise")

@@ -7,6 +7,7 @@ are measured anew here, and not taken from the script that chose them.
 import re
 
 import pytest
+from helpers.browser import listen
 
 from tools.execute_notebooks import in_reading_order
 from tools.notebook_files import NOTEBOOKS
@@ -79,16 +80,7 @@ def opened(decks, browser):
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
-        page.on("pageerror", lambda error: complaints.append(f"{stem}: {error}"))
-        page.on("requestfailed", lambda request: complaints.append(f"missing: {request.url}"))
-        page.on(
-            "request",
-            lambda request: (
-                None
-                if re.match("file:|data:|blob:|about:", request.url)
-                else complaints.append(f"from the network: {request.url}")
-            ),
-        )
+        listen(page, complaints)
         page.goto((decks / f"{stem}.html").as_uri())
         page.wait_for_selector("body[data-ready=yes]")
         return page
@@ -97,6 +89,17 @@ def opened(decks, browser):
     for context in contexts:
         context.close()
     assert not complaints
+
+
+def go_to(page, slide):
+    """Show the first slide that a CSS selector finds."""
+    page.evaluate(
+        """(slide) => {
+            const at = deck.getIndices(document.querySelector(slide).closest("section"));
+            deck.slide(at.h, at.v);
+        }""",
+        slide,
+    )
 
 
 def wrong(page):
@@ -147,11 +150,7 @@ def test_the_arrow_to_the_right_leaves_out_what_stands_below(opened):
 
 def test_the_answer_to_a_question_comes_one_step_later(opened):
     page = opened("03_the_elbo")
-    page.evaluate("""() => {
-        const ask = document.querySelector(".slide.ask").closest("section");
-        const at = deck.getIndices(ask);
-        deck.slide(at.h, at.v);
-    }""")
+    go_to(page, ".slide.ask")
     answer = page.locator(".present .ask .answer, .ask .answer").first
     assert answer.evaluate("e => getComputedStyle(e).opacity") == "0"
     page.keyboard.press("Space")
@@ -170,11 +169,7 @@ def test_the_notes_open_in_a_window_of_their_own(opened):
 
 def test_an_explorer_on_a_slide_moves(opened):
     page = opened("06_latent_traversals")
-    page.evaluate("""() => {
-        const live = document.querySelector(".slide.live").closest("section");
-        const at = deck.getIndices(live);
-        deck.slide(at.h, at.v);
-    }""")
+    go_to(page, ".slide.live")
     frame = page.frame_locator(".present iframe >> nth=0")
     slider = frame.locator("[type=range]").first
     slider.wait_for()

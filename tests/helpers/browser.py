@@ -7,6 +7,7 @@ Two settings come from the environment:
 """
 
 import os
+import re
 import shutil
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -84,3 +85,21 @@ def browser():
                 pytest.fail(f"COURSE_BROWSER_TESTS=required: {error}")
             pytest.skip(f"no browser here: {error}")
         yield started
+
+
+def listen(page, complaints: list[str], also: str = "") -> None:
+    """Note down what goes wrong on a page: errors, what is not loaded, and every network address.
+
+    Args:
+        page: of Playwright. complaints: where to. also: a pattern of addresses that are allowed,
+            beside those that need no network.
+    """
+    allowed = re.compile("|".join(filter(None, ["file:", "data:", "blob:", "about:", also])))
+
+    def on_request(request):
+        if not allowed.match(request.url):
+            complaints.append(f"from the network: {request.url}")
+
+    page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
+    page.on("requestfailed", lambda request: complaints.append(f"not loaded: {request.url}"))
+    page.on("request", on_request)

@@ -4,26 +4,11 @@
 slip that gets it}}; `NOISY` are the exercises whose answers are compared within their noise.
 """
 
-from answers import (
-    n00,
-    n01,
-    n02,
-    n03,
-    n04,
-    n05,
-    n06,
-    n07,
-    n07b,
-    n07c,
-    n07d,
-    n08,
-    n09,
-    n09b,
-    n10,
-    n10b,
-)
+from importlib import import_module
+from pathlib import Path
 
-NOTEBOOKS = (n00, n01, n02, n03, n04, n05, n06, n07, n07b, n07c, n07d, n08, n09, n09b, n10, n10b)
-RIGHT = {name: found for module in NOTEBOOKS for name, found in module.RIGHT.items()}
-WRONG = {name: slips for module in NOTEBOOKS for name, slips in module.WRONG.items()}
-NOISY = n02.NOISY
+NAMES = sorted(path.stem for path in Path(__file__).parent.glob("n[0-9]*.py"))
+NOTEBOOKS = {name: import_module(f"answers.{name}") for name in NAMES}
+RIGHT = {name: found for module in NOTEBOOKS.values() for name, found in module.RIGHT.items()}
+WRONG = {name: slips for module in NOTEBOOKS.values() for name, slips in module.WRONG.items()}
+NOISY = NOTEBOOKS["n02"].NOISY
