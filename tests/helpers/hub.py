@@ -6,10 +6,8 @@ recommends and a few settings for the test behind it; users, processes and folde
 
 import hashlib
 import inspect
-import itertools
 import json
 import os
-import pwd
 import re
 import shutil
 import signal
@@ -26,7 +24,21 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from helpers.unix_users import (
+    Unavailable,
+    User,
+    as_nobody,
+    can_make_users,
+    command,
+    make_user,
+    processes_of,
+    public_python,
+    remove_left_users,
+    remove_user,
+)
+
 ROOT = Path(__file__).resolve().parents[2]
+GUIDE = ROOT / "CLASS.md"
 CONFIG = ROOT / "tools" / "hub" / "jupyterhub_config.py"
 NOTEBOOK = ROOT / "notebooks" / "start_here.ipynb"
 
@@ -37,45 +49,10 @@ PACKAGES += ["aiohttp", "aiohappyeyeballs", "aiosignal", "frozenlist", "multidic
 PACKAGES += ["yarl", "pydantic", "pydantic_core", "annotated-types", "typing-inspection"]
 PACKAGES += ["cryptography"]
 PROXY = "configurable-http-proxy@5.3.0"
-COMMENT = "vae-course test"
-COUNT = itertools.count()  # no two users of a process have the same name
 SECONDS = 300  # a limit, not a measurement
 
 
-class Unavailable(Exception):
-    """The class cannot be had here; the message says why."""
-
-
 # --- the environment -----------------------------------------------------------------------------
-
-
-def command(*arguments, what: str, **more) -> str:
-    """What a command prints.
-
-    Raises:
-        Unavailable: it fails; the message has the last line of what it said.
-    """
-    run = subprocess.run([*map(str, arguments)], capture_output=True, text=True, **more)
-    if run.returncode != 0:
-        said = (run.stderr or run.stdout).strip().splitlines()
-        raise Unavailable(f"{what}: {said[-1] if said else run.returncode}")
-    return run.stdout
-
-
-def public_python() -> Path:
-    """A Python of the running version that every user may run: root's own may lie in /root."""
-    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    for path in (Path(sys.base_prefix) / "bin" / name, Path("/usr/bin") / name):
-        with suppress(OSError):
-            if path.exists() and as_nobody(path, "-c", "import venv").returncode == 0:
-                return path
-    raise Unavailable(f"no {name} that other users may run: this one lies in {sys.base_prefix}")
-
-
-def as_nobody(*arguments) -> subprocess.CompletedProcess:
-    nobody = pwd.getpwnam("nobody")
-    who = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-    return subprocess.run([*map(str, arguments)], capture_output=True, cwd="/", text=True, **who)
 
 
 def stack() -> Path:
@@ -86,9 +63,8 @@ def stack() -> Path:
     Raises:
         Unavailable: it cannot be made.
     """
-    if sys.platform != "linux" or os.geteuid() != 0:
-        raise Unavailable("a hub whose users are Unix users takes Linux, and root to start it")
-    for tool in ("useradd", "npm", "node"):
+    can_make_users()
+    for tool in ("npm", "node"):
         if shutil.which(tool) is None:
             raise Unavailable(f"there is no {tool} here")
     recipe = json.dumps([PACKAGES, PROXY, sys.version, sys.path, inspect.getsource(build)])
@@ -150,13 +126,10 @@ c.JupyterHub.load_roles.append({{"name": "test", "scopes": scopes, "services": [
 
 
 @dataclass
-class Student:
+class Student(User):
     """A user of the hub, who is one of the machine's too."""
 
     number: int  # from 0 up
-    name: str
-    home: Path
-    uid: int
     token: str = ""
     seconds_to_start: float = 0.0
 
@@ -214,17 +187,12 @@ class Hub:
             (self.shared / path).parent.mkdir(parents=True, exist_ok=True)
             (self.shared / path).write_bytes(content)
         skeleton = self.folder / "skel"
-        shutil.copytree(ROOT / "notebooks/figures", skeleton / "vae-course/figures")
-        shutil.copy(NOTEBOOK, skeleton / "vae-course")
+        command("sh", "-ec", pages_into(skeleton), what="the guide's commands", cwd=ROOT)
         (self.folder / "homes").mkdir()
         remove_left_users()
         for number in range(self.number):
-            name = f"vaeclass{os.getpid()}x{next(COUNT)}"
-            add = ["useradd", "--create-home", "--base-dir", self.folder / "homes"]
-            add += ["--skel", skeleton, "--key", "HOME_MODE=0700", "--shell", "/bin/bash"]
-            command(*add, "--comment", COMMENT, name, what="useradd")
-            entry = pwd.getpwnam(name)
-            self.students.append(Student(number, name, Path(entry.pw_dir), entry.pw_uid))
+            user = make_user(self.folder / "homes", skeleton)
+            self.students.append(Student(user.name, user.home, user.uid, number))
 
     def _start(self) -> None:
         ports, self.token, self.culler_token = free_ports(3), *(os.urandom(16).hex() for _ in "ab")
@@ -320,6 +288,13 @@ class Hub:
             return list(pool.map(work, self.students))
 
 
+def pages_into(skeleton: Path) -> str:
+    """The guide's commands that lay the pages out, for another folder than /etc/skel."""
+    blocks = re.findall(r"^```\n(.*?)^```$", GUIDE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    (block,) = [block for block in blocks if "/etc/skel" in block]
+    return block.replace("sudo ", "").replace("/etc/skel", str(skeleton))
+
+
 def keeps(name: str) -> bool:
     """Whether the hub gets this variable of ours."""
     ours = ("COURSE_", "COV_", "JUPYTER", "OMP_", "MKL_", "PYTHON", "PYTEST", "VIRTUAL_ENV")
@@ -335,36 +310,6 @@ def free_ports(number: int) -> list[int]:
     finally:
         for one in sockets:
             one.close()
-
-
-def remove_user(name: str) -> None:
-    """End what the user still runs, then remove the user and the home."""
-    uid = pwd.getpwnam(name).pw_uid
-    for process in processes_of(uid):
-        with suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-    give_up = time.monotonic() + 20
-    while processes_of(uid) and time.monotonic() < give_up:
-        time.sleep(0.1)
-    subprocess.run(["userdel", "--remove", name], capture_output=True, check=False)
-
-
-def remove_left_users() -> None:
-    """Those of a test that was ended before it could remove them."""
-    for entry in pwd.getpwall():
-        found = re.fullmatch(r"vaeclass(\d+)x\d+", entry.pw_name)
-        if found and entry.pw_gecos == COMMENT and not Path(f"/proc/{found[1]}").exists():
-            remove_user(entry.pw_name)
-
-
-def processes_of(uid: int) -> list[int]:
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            with suppress(OSError):
-                if folder.stat().st_uid == uid and (folder / "cmdline").read_bytes():
-                    found.append(int(folder.name))
-    return found
 
 
 # --- kernels -------------------------------------------------------------------------------------
@@ -390,7 +335,7 @@ class Kernel:
     def __init__(self, hub: Hub, student: Student):
         import websocket  # pip: websocket-client, which Jupyter's server brings
 
-        body = {"name": "python3", "path": "vae-course"}
+        body = {"name": "python3", "path": "vae-course/notebooks"}
         status, content = hub.server("POST", student, "api/kernels", body)
         assert status == 201, f"{student.name}: {status} {content[:500]}"
         self.id = json.loads(content)["id"]

@@ -5,23 +5,24 @@
 
 import json
 import os
-import pwd
+import re
 import subprocess
+import sys
 from contextlib import ExitStack
-from pathlib import Path
 
 import psutil
 import pytest
 import yaml
-from helpers.hub import CONFIG, Hub, Kernel, Unavailable, cells_of, processes_of, stack
+from helpers.hub import CONFIG, GUIDE, Hub, Kernel, cells_of, pages_into, stack
+from helpers.unix_users import Unavailable, is_user, processes_of
 from traitlets.config import Config
 
 from course_utils.files import CHECKOUT, data_root
 
-CLASS = (CHECKOUT / "CLASS.md").read_text(encoding="utf-8")
 VALUES = yaml.safe_load((CONFIG.parent / "values.yaml").read_text(encoding="utf-8"))
 MNIST = {f"MNIST/raw/{p.name}": p for p in sorted((data_root() / "MNIST/raw").glob("*ubyte*"))}
-PAGE = ["install", "setup", "model", "train", "dream", "plane"]  # ends with a file in the cache
+FIRST = "vae-course/notebooks/start_here.ipynb"
+PAGE = ["install", "setup", "model", "train", "dream", "plane"]  # at last a file in the cache
 
 
 # --- the configuration, without a hub ------------------------------------------------------------
@@ -68,9 +69,21 @@ def test_kubernetes_gets_the_same_settings():
 
 def test_the_guide_names_the_folders_of_the_configuration():
     c = loaded()
-    page = c.Spawner.default_url.removeprefix("/lab/tree/")
-    assert environment(c)["COURSE_DATA"] in CLASS and f"/etc/skel/{Path(page).parent}" in CLASS
-    assert (CHECKOUT / "notebooks" / Path(page).name).is_file()
+    assert f"mkdir -p {environment(c)['COURSE_DATA']}\n" in GUIDE.read_text("utf-8")
+    assert f"timeout {VALUES['cull']['timeout']}\n" in GUIDE.read_text("utf-8")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the guide's commands are those of a server")
+def test_pages_lie_where_the_hub_opens_them_and_no_link_is_dead(tmp_path):
+    subprocess.run(["sh", "-ec", pages_into(tmp_path)], cwd=CHECKOUT, check=True)
+    opened = loaded().Spawner.default_url.removeprefix("/lab/tree/")
+    pages = (tmp_path / opened).parent
+    assert (tmp_path / opened).is_file() and len(list(pages.glob("*.ipynb"))) > 10
+    for page in pages.glob("*.ipynb"):
+        cells = json.loads(page.read_text("utf-8"))["cells"]
+        text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+        links = re.findall(r"\]\(((?:\.\./)?[\w/]+\.(?:ipynb|svg|png))", text)
+        assert not [link for link in links if not (pages / link).exists()], page.name
 
 
 # --- the hub -------------------------------------------------------------------------------------
@@ -146,7 +159,7 @@ def test_a_user_lands_on_the_first_page(hub):
     student = hub.students[0]
     status, page = hub.server("GET", student, "")  # follows to the default URL
     assert status == 200 and b"start_here.ipynb" in page
-    assert hub.server("GET", student, "api/contents/vae-course/start_here.ipynb")[0] == 200
+    assert hub.server("GET", student, f"api/contents/{FIRST}")[0] == 200
 
 
 ANOTHER = [
@@ -183,7 +196,7 @@ def refused(hub, kernel, attempts):
     (server, *_) = [n for n in processes_of(other.uid) if "singleuser" in command_of(n)]
     names = {
         "home": str(other.home),
-        "page": str(other.home / "vae-course/start_here.ipynb"),
+        "page": str(other.home / FIRST),
         "runtime": str(other.home / ".local/share/jupyter/runtime"),
         "server": server,
         "data": str(hub.shared),
@@ -216,7 +229,11 @@ def test_nobody_reads_or_changes_what_is_not_theirs(hub, kernels, attempts):
 @pytest.mark.publish
 def test_one_user_s_token_opens_no_other_server(hub):
     one, other = hub.students[:2]
-    for path in ("api/contents", "api/kernels", "api/contents/vae-course/start_here.ipynb"):
+    for path in (
+        "api/contents",
+        "api/kernels",
+        "api/contents/vae-course/notebooks/start_here.ipynb",
+    ):
         assert hub.server("GET", one, path)[0] == 200
         assert hub.request("GET", f"/user/{other.name}/{path}", one.token)[0] == 403
     assert hub.request("GET", "/hub/api/users", one.token)[0] == 403
@@ -254,8 +271,6 @@ def test_an_idle_server_is_stopped_and_nothing_stays(can_have_hubs):
                 hub.until(lambda: not hub.api("GET", user)["servers"], "it is stopped")
             finally:
                 culler.terminate()
-        assert hub.folder.exists() and pwd.getpwnam(student.name)
+        assert hub.folder.exists() and is_user(student.name)
     assert not hub.folder.exists() and not processes_of(student.uid)
-    with pytest.raises(KeyError):
-        pwd.getpwnam(student.name)
-    assert hub.process.poll() is not None
+    assert not is_user(student.name) and hub.process.poll() is not None

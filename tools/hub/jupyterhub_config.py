@@ -17,7 +17,7 @@ c.Spawner.environment.update(
         "OMP_NUM_THREADS": "1",
     }
 )
-c.Spawner.default_url = "/lab/tree/vae-course/start_here.ipynb"
+c.Spawner.default_url = "/lab/tree/vae-course/notebooks/start_here.ipynb"
 
 # Two notebooks at once. Systemd and Kubernetes enforce it; a hub that starts plain processes, as
 # JupyterHub does if nobody says otherwise, only tells the user.
