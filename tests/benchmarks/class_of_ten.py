@@ -9,18 +9,20 @@ plain torch, without the course's `setup`: its steps within some seconds, by all
 On two quiet CPU cores about ten minutes; memory is PSS, sampled.
 """
 
+import itertools
 import os
 import statistics
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 from record import Pieces, options, print_table, save_result
 
 from course_utils.files import CHECKOUT, data_root
 
 USERS, LIMITS = [1, 10], ["one thread for each user", "without the limit"]
-PLAN = {"page": "start_here", "loop_seconds": 20}
-QUICK = {"page": "its first three cells", "loop_seconds": 2}
+PLAN = {"page": "start_here", "cells": None, "loop_seconds": 20}
+QUICK = {"page": "start_here", "cells": 3, "loop_seconds": 2}
+LIMIT = 1800  # seconds for a cell; a limit, not a measurement
 LOOP = """
 import time, torch
 from torch import nn
@@ -51,70 +53,85 @@ def shared_data() -> dict[str, bytes]:
     return {f"MNIST/raw/{path.name}": path.read_bytes() for path in paths}
 
 
-def measure(users: int, limit: str, plan: dict, quick: bool) -> dict:
-    """One class: start all servers at once, then run the page in all, then the loop in all."""
-    from helpers.hub import Hub, Kernel, MemoryWatch, cells_of
+@contextmanager
+def a_class(users: int, limit: str):
+    """A hub with so many users, all of whom have a server: it, and a function that runs code.
 
-    cells = cells_of()
-    if quick:
-        cells = dict(list(cells.items())[:3])
-    load, left_out = os.getloadavg()[0], [] if limit == LIMITS[0] else ["OMP_NUM_THREADS"]
+    `at_once(code, ...)` runs the pieces one after the other in a new kernel of each user, all
+    users at once, and gives a list for each user of what became of them.
+    """
+    from helpers.hub import Hub, Kernel
+
+    left_out = [] if limit == LIMITS[0] else ["OMP_NUM_THREADS"]
     with Hub(users, left_out=left_out, data=shared_data()) as hub, ExitStack() as opened:
         hub.all_at_once(hub.start)
 
-        def kernel_of(student):
+        def ready(student):
             kernel = Kernel(hub, student)
-            kernel.run("pass", 1200)
+            kernel.run("pass", LIMIT)
             return kernel
 
         def run(kernel, code):
-            ran = kernel.run(code, 1200)
+            ran = kernel.run(code, LIMIT)
             assert not ran.error, ran.error
             return ran
 
-        kernels = [opened.enter_context(k) for k in hub.all_at_once(kernel_of)]
+        kernels = [opened.enter_context(kernel) for kernel in hub.all_at_once(ready)]
 
-        def page(student):
-            kernel = kernels[student.number]
-            seconds = {name: run(kernel, code).seconds for name, code in cells.items()}
-            return seconds, float(run(kernel, CPU).printed)
+        def at_once(*codes):
+            return hub.all_at_once(lambda s: [run(kernels[s.number], code) for code in codes])
 
+        yield hub, at_once
+
+
+def measure_page(users: int, limit: str, cells: dict[str, str]) -> dict:
+    """All users run the page: how long, and with how much memory."""
+    from helpers.hub import MemoryWatch
+
+    load = os.getloadavg()[0]
+    with a_class(users, limit) as (hub, at_once):
         with MemoryWatch(hub.students, every=2.0) as memory:
-            pages = hub.all_at_once(page)
-        # In a process of its own: `setup` has changed the number of threads in the first one.
-        loops = [opened.enter_context(k) for k in hub.all_at_once(kernel_of)]
-        hub.all_at_once(lambda s: run(loops[s.number], LOOP))
-        count = f"print(train({plan['loop_seconds']}))"
-        steps = hub.all_at_once(lambda s: int(run(loops[s.number], count).printed))
-    slowest = max(((seconds[c], c) for seconds, _ in pages for c in seconds), default=None)
-    whole = [sum(seconds.values()) for seconds, _ in pages]
+            ran = at_once(*cells.values(), CPU)
+        start = max(student.seconds_to_start for student in hub.students)
+    pages = [dict(zip(cells, (cell.seconds for cell in cells_ran))) for *cells_ran, _ in ran]
+    slowest, name = max((page[cell], cell) for page in pages for cell in page)
     return {
-        "start_seconds": max(student.seconds_to_start for student in hub.students),
-        "slowest_cell": slowest[1],
-        "slowest_cell_seconds": slowest[0],
-        "page_seconds": max(whole),
-        "page_cpu_seconds": statistics.median(cpu for _, cpu in pages),
+        "start_seconds": start,
+        "slowest_cell": name,
+        "slowest_cell_seconds": slowest,
+        "page_seconds": max(sum(page.values()) for page in pages),
+        "page_cpu_seconds": statistics.median(float(cpu.printed) for *_, cpu in ran),
         "memory_mb": statistics.median(memory.peaks.values()) / 1e6,
         "all_memory_mb": memory.together / 1e6,
-        "loop_steps_per_second": sum(steps) / plan["loop_seconds"],
         "load_before": load,
     }
 
 
+def measure_loop(users: int, limit: str, seconds: float) -> dict:
+    """All users train in a loop of plain torch: steps per second, all together."""
+    with a_class(users, limit) as (_, at_once):
+        at_once(LOOP)
+        steps = [int(ran.printed) for (ran,) in at_once(f"print(train({seconds}))")]
+    return {"loop_steps_per_second": sum(steps) / seconds}
+
+
 def main() -> None:
     sys.path.insert(0, str(CHECKOUT / "tests"))  # what several tests share
+    from helpers.hub import cells_of
+
     given = options(__doc__)
     plan, users = (QUICK, [2]) if given.quick else (PLAN, USERS)
-    pieces, rows = Pieces("class_of_ten", plan, given), []
-    for number in users:
-        for limit in LIMITS:
-            found = pieces.get(
-                f"{number} users, {limit}",
-                lambda n=number, how=limit: measure(n, how, plan, given.quick),
-            )
-            rows.append({"users": number, "threads": limit, **(found or {})})
+    cells = dict(list(cells_of().items())[: plan["cells"]])
+    pieces, seconds, rows = Pieces("class_of_ten", plan, given), plan["loop_seconds"], []
+    for what, work, rest in (("loop", measure_loop, seconds), ("page", measure_page, cells)):
+        for number, limit in itertools.product(users, LIMITS):
+            key = f"{what}, {number} users, {limit}"
+            found = pieces.get(key, lambda w=work, n=number, how=limit, r=rest: w(n, how, r))
+            rows.append({"users": number, "threads": limit} | (found or {}))
     if not pieces.finished():
         return
+    half = len(rows) // 2
+    rows = [page | loop for page, loop in zip(rows[half:], rows[:half])]
     print_table(rows)
     if given.quick:
         return

@@ -29,8 +29,10 @@ from helpers.unix_users import (
     User,
     as_nobody,
     can_make_users,
+    can_read,
     command,
     make_user,
+    packages,
     processes_of,
     public_python,
     remove_left_users,
@@ -64,6 +66,7 @@ def stack() -> Path:
         Unavailable: it cannot be made.
     """
     can_make_users()
+    can_read("jupyterlab")
     for tool in ("npm", "node"):
         if shutil.which(tool) is None:
             raise Unavailable(f"there is no {tool} here")
@@ -78,9 +81,9 @@ def stack() -> Path:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-    seen = as_nobody(folder / "bin/python", "-c", "import jupyterhub.singleuser, jupyterlab")
+    seen = as_nobody(folder / "bin/python", "-c", "import jupyterhub")
     if seen.returncode != 0:
-        raise Unavailable(f"other users may not read the environment: {seen.stderr[-200:]}")
+        raise Unavailable(f"other users may not read {folder}: {seen.stderr[-200:]}")
     return folder
 
 
@@ -97,8 +100,7 @@ def build(folder: Path) -> None:
     )
     # After its own packages come those of the running environment, and JupyterLab's pages.
     (site_packages,) = folder.glob("lib/python*/site-packages")
-    others = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
-    (site_packages / "running.pth").write_text("\n".join(others) + "\n", encoding="utf-8")
+    (site_packages / "running.pth").write_text("\n".join(packages()) + "\n", encoding="utf-8")
     for name in ("share/jupyter", "etc/jupyter"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).symlink_to(Path(sys.prefix) / name)

@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 with suppress(ImportError):  # Windows has none, and no test there asks for users
     import pwd
 
@@ -30,6 +32,15 @@ class User:
     name: str
     home: Path
     uid: int
+
+
+def skip_without(*needed) -> None:
+    """Skip the test where one of these functions says `Unavailable`."""
+    try:
+        for have in needed:
+            have()
+    except Unavailable as why:
+        pytest.skip(f"not here: {why}")
 
 
 def can_make_users() -> None:
@@ -71,9 +82,26 @@ def as_user(name: str) -> dict:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": groups}
 
 
-def as_nobody(*arguments) -> subprocess.CompletedProcess:
-    who = as_user("nobody")
-    return subprocess.run([*map(str, arguments)], capture_output=True, cwd="/", text=True, **who)
+def as_nobody(*arguments, **more) -> subprocess.CompletedProcess:
+    quiet = {"capture_output": True, "text": True, "cwd": "/"}
+    return subprocess.run([*map(str, arguments)], **quiet, **as_user("nobody"), **more)
+
+
+def packages() -> list[str]:
+    """The folders of the running environment's packages."""
+    return [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+
+
+def can_read(package: str) -> None:
+    """
+    Raises:
+        Unavailable: other users may not read this package of the running environment.
+    """
+    program = f"import importlib.util as u; open(u.find_spec({package!r}).origin)"
+    env = {"PYTHONPATH": os.pathsep.join(packages())}
+    said = as_nobody(public_python(), "-c", program, env=env)
+    if said.returncode != 0:
+        raise Unavailable(f"other users may not read {package}: {said.stderr[-200:].strip()}")
 
 
 def make_user(homes: Path, skeleton: Path, *more: str) -> User:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import yaml
 from helpers.hub import CONFIG, GUIDE, Hub, Kernel, cells_of, pages_into, stack
-from helpers.unix_users import Unavailable, is_user, processes_of
+from helpers.unix_users import is_user, processes_of, skip_without
 from traitlets.config import Config
 
 from course_utils.files import CHECKOUT, data_root
@@ -98,10 +98,7 @@ def digits() -> dict:
 
 @pytest.fixture(scope="module")
 def can_have_hubs():
-    try:
-        stack()
-    except Unavailable as why:
-        pytest.skip(f"no hub here: {why}")
+    skip_without(stack)
 
 
 @pytest.fixture(scope="module")
