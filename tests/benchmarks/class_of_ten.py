@@ -6,7 +6,8 @@ The real hub and its proxy on loopback, with Unix users and tools/hub/jupyterhub
 tests/tools/test_hub.py: so it takes Linux, and root. MNIST lies in the shared folder. Each once
 with the threads that the configuration allows a user, and once without its limit. Then a loop of
 plain torch, without the course's `setup`: its steps within some seconds, by all users together.
-On two quiet CPU cores about ten minutes; memory is PSS, sampled.
+On two quiet CPU cores about twelve minutes. Memory is PSS, sampled: what several processes map
+counts in parts, also where the others are no users of the hub.
 """
 
 import itertools

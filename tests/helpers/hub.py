@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 from helpers.unix_users import (
     Unavailable,
@@ -166,14 +167,19 @@ class Hub:
         return self
 
     def __exit__(self, *_) -> None:
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)  # it stops the servers and the proxy
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(60)
         if self.process:
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+            started = []  # the proxy, the culler, and what they have started
+            with suppress(psutil.NoSuchProcess):
+                started = psutil.Process(self.process.pid).children(recursive=True)
+            self.process.terminate()  # it stops the servers and the proxy
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            for process in psutil.wait_procs(started, timeout=5)[1]:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
         for student in self.students:
             remove_user(student.name)
         shutil.rmtree(self.folder, ignore_errors=True)
