@@ -293,9 +293,10 @@ def test_the_class_s_table_says_what_was_measured():
     for row in load_result("class_of_ten")["rows"]:
         begins = f"| {row['users']} | {row['threads']} |"
         (line,) = [line for line in guide.split("\n") if line.startswith(begins)]
-        values = [row[f] / (1000 if f.endswith("_mb") else 1) for f in figures]  # GB
+        found = {f: row[f] for f in figures if row[f] != "not measured"}
+        values = [v / (1000 if f.endswith("_mb") else 1) for f, v in found.items()]  # GB
         assert not disagreements(line, [row["users"], *values])
-        assert f"`{row['slowest_cell']}`" in guide
+        assert line.count("not measured") == len(figures) - len(found)
 
 
 @pytest.mark.parametrize("begins", ROWS)
