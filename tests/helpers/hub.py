@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import websocket  # pip: websocket-client, which Jupyter's server brings
 
 from helpers.unix_users import (
     Unavailable,
@@ -351,6 +352,7 @@ class Kernel:
         status, content = hub.server("POST", student, "api/kernels", body)
         assert status == 201, f"{student.name}: {status} {content[:500]}"
         path = f"user/{student.name}/api/kernels/{json.loads(content)['id']}/channels"
+        self.log = hub.log
         self.url = f"ws://127.0.0.1:{hub.port}/{path}"
         self.header = [f"Authorization: token {student.token}"]
 
@@ -359,8 +361,6 @@ class Kernel:
 
         By a connection of its own: a server closes those on which nobody listens for a while.
         """
-        import websocket  # pip: websocket-client, which Jupyter's server brings
-
         connection = websocket.create_connection(self.url, timeout=SECONDS, header=self.header)
         with closing(connection):
             return self._run(connection, code, seconds)
@@ -377,7 +377,11 @@ class Kernel:
             left = began + seconds - time.monotonic()
             assert left > 0, f"not within {seconds} s: {code[:200]}"
             connection.settimeout(left)
-            answer = connection.recv()
+            try:
+                answer = connection.recv()
+            except (OSError, websocket.WebSocketException) as why:
+                waited, said = time.monotonic() - began, self.log.read_text()[-6000:]
+                raise AssertionError(f"{why!r} after {waited:.0f} s, {self.url}\n{said}") from why
             if isinstance(answer, bytes):  # buffers of a widget behind the message
                 count = int.from_bytes(answer[:4], "big")
                 ends = [int.from_bytes(answer[4 * n : 4 * n + 4], "big") for n in (1, 2)]
