@@ -164,7 +164,7 @@ def information(W, var):
     A = W.T @ W + var * eye(M)
     return right, {
         "The factor ½ is missing.": 2 * right,
-        "H(x|z) is missing: with much noise x tells little about z.": right + M * half_log,
+        "log sigma^2 is missing: with much noise x tells little about z.": right + M * half_log,
         "M or D? A has M eigenvalues.": right + (M - len(W)) * half_log,
         "One log sigma^2 for each of the M latents.": right + (M - 1) * half_log,
         "log sigma^2 counts twice: `var` is sigma squared already, and ½ is for both terms.": (

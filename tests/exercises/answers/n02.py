@@ -182,7 +182,7 @@ RIGHT["information"] = [
 
 WRONG["information"] = {
     "The factor ½": lambda W, var: log_A(W, var) - W.shape[1] * math.log(var),
-    "H(x|z) is missing": lambda W, var: 0.5 * log_A(W, var),
+    "log sigma^2 is missing": lambda W, var: 0.5 * log_A(W, var),
     "M or D": lambda W, var: 0.5 * (log_A(W, var) - len(W) * math.log(var)),
     "One log sigma^2": lambda W, var: 0.5 * (log_A(W, var) - math.log(var)),
     "squared already": lambda W, var: 0.5 * (log_A(W, var) - 2 * W.shape[1] * math.log(var)),
