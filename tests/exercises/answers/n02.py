@@ -115,7 +115,7 @@ RIGHT["two_pixels"] = [
 
 WRONG["two_pixels"] = {
     "what does the noise add": numbers(A_11=2.0),
-    "adds its variance": numbers(A_11=3.0),
+    "is that an entry of C": numbers(A_11=3.0),
     "is not squared again": numbers(A_11=6.0),
     "where σ² belongs": numbers(A_11=3.414),
     "A is still missing": numbers(mean=3.0),
