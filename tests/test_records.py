@@ -192,7 +192,7 @@ def _(of):
     yield max(others, key=lambda b: statistics.mean(gains[b]))
 
 
-@row("every model of the course")
+@row("twelve models of the course")
 def _(of):
     record = of("every_model")
     rows = {row["name"]: row["runs"] for row in record["rows"]}
@@ -208,6 +208,22 @@ def _(of):
         yield from both(name)
     yield from both("real digits")
     yield from both("independent pixels")
+
+
+@row("codes of a VAE and of an adversarial autoencoder")
+def _(of):
+    record = of("adversarial_codes")
+
+    def seeds(part, model, key, factor=1):
+        rows = record[part]["rows"]
+        return [factor * row[key] for row in rows if row["model"] == model]
+
+    for model in ("VAE", "adversarial"):
+        yield from seeds("codes", model, "right", 100)
+    for model in ("VAE/GAN", "VAE, σ² learned"):
+        yield from seeds("likeness", model, "features")
+    for model in ("VAE/GAN", "VAE, σ² learned"):
+        yield from seeds("likeness", model, "pixels")
 
 
 # --- the page ------------------------------------------------------------------------------------
@@ -398,6 +414,12 @@ def test_the_record_of_adversarial_codes_is_as_notebook_10b_says():
     for seed in seeds:
         assert 0.5 < right["adversarial", seed]["right"] < right["VAE", seed]["right"] - 0.03
         assert right["adversarial", seed]["kl_by_judge"] < 0.2 * right["VAE", seed]["kl_by_judge"]
+    alike = {(row["model"], row["seed"]): row for row in record["likeness"]["rows"]}
+    for seed in seeds:  # each is nearer where it was trained, and the judge raises the contrast
+        learned, vae_gan = alike["VAE, σ² learned", seed], alike["VAE/GAN", seed]
+        assert learned["pixels"] < vae_gan["pixels"] < alike["VAE, σ² = 1", seed]["pixels"]
+        assert vae_gan["features"] < learned["features"] < alike["VAE, σ² = 1", seed]["features"]
+        assert vae_gan["contrast"] > learned["contrast"] + 0.1
     smile = {(row["model"], row["seed"]): row for row in record["smile"]["rows"]}
     assert set(smile) == {(m, s) for m in ("VAE", "adversarial", "VAE/GAN") for s in seeds}
     groups = {row["groups"] for row in smile.values()}
