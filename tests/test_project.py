@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from helpers.colab import PINS as COLAB
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -113,15 +114,7 @@ def test_dev_brings_every_other_extra_but_what_builds_the_site():
 
 
 def test_floors_suit_colab():
-    colab = {
-        "torch": "2.11.0",
-        "torchvision": "0.26.0",
-        "numpy": "2.1.0",
-        "matplotlib": "3.10.0",
-        "pillow": "11.3.0",
-        "ipywidgets": "7.7.1",
-    }
-    too_new = [name for name in colab if colab[name] not in RUNTIME[name].specifier]
+    too_new = [name for name in RUNTIME if COLAB[name] not in RUNTIME[name].specifier]
     assert not too_new
     assert "3.13.0" in SpecifierSet(PROJECT["requires-python"])
 
