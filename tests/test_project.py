@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from helpers.colab import LIST as COLAB_LIST
 from helpers.colab import PINS as COLAB
+from helpers.colab import PYTHON
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -176,6 +178,22 @@ def test_workflow_runs_what_make_test_leaves_out():
     assert "schedule" in jobs["weekly"]["if"]
     left_out = marks_left_out("\n".join(commands["plain"]))
     assert left_out == {"colab", "publish"}  # what the weekly job runs
+
+
+def test_workflow_tries_colabs_versions_on_every_push():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8"))
+    job, weekly = (workflow["jobs"][name] for name in ("colab", "weekly"))
+    assert "if" not in job
+    steps = {step["uses"].split("@")[0]: step for step in job["steps"] if "uses" in step}
+    python = steps["actions/setup-python"]["with"]["python-version"]
+    assert f"Python {python}." in COLAB_LIST.read_text(encoding="utf-8") and PYTHON[6:] == python
+    *_, tests = job["steps"]
+    (path,) = re.findall(r"tests/\S+", tests["run"])
+    assert (ROOT / path).is_file()
+    assert tests["env"]["COURSE_COLAB_TESTS"] == "required"
+    assert "schedule" in tests["env"]["COURSE_COLAB_PAGES"]
+    ignored = [step.get("env", {}).get("ARGS") for step in weekly["steps"]]
+    assert f"--ignore={path}" in ignored  # one torch beside the other would be too much
 
 
 def test_workflow_publishes_the_site_that_make_builds():
