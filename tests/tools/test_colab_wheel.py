@@ -57,7 +57,7 @@ class Colab:
     def run(self, nb, folder, **how):
         """Run a notebook in a kernel of the environment."""
         here = {"metadata": {"path": str(folder)}}
-        client = NotebookClient(nb, kernel_name="colab", timeout=600, resources=here, **how)
+        client = NotebookClient(nb, kernel_name="colab", timeout=SECONDS, resources=here, **how)
         client.execute(env=self.env)
         return nb
 
@@ -126,7 +126,12 @@ def paths(folder):
 def test_a_notebook_gives_its_stored_outputs(colab, installed, path):
     """nbval and pytest are those of the running environment: Colab's gets none."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short"]
-    command += ["--nbval", "--nbval-kernel-name=colab", "--nbval-cell-timeout=600", path.name]
+    command += [
+        "--nbval",
+        "--nbval-kernel-name=colab",
+        f"--nbval-cell-timeout={SECONDS}",
+        path.name,
+    ]
     run = subprocess.run(
         command, cwd=colab.pages, env=colab.env, capture_output=True, text=True, timeout=SECONDS
     )
