@@ -101,8 +101,8 @@ def scripts():
 @pytest.fixture(scope="module")
 def page(browser, lab, scripts):
     page = Outputs(browser, lab, "vscode", kernel=True)
-    page.tab.route("**/vscode.js", lambda route: route.fulfill(path=bundle))
     bundle = scripts[BUNDLE.name] / "ipywidgets.js"
+    page.tab.route("**/vscode.js", lambda route: route.fulfill(path=bundle))
     page.tab.evaluate(CONNECT)
     for sheet in COLOURS.files.values():
         page.tab.add_style_tag(path=scripts[COLOURS.name] / sheet)
