@@ -275,7 +275,7 @@ def test_readme_tells_how_to_start():
         assert command in readme, command
 
 
-PAGES = ["CONTRIBUTING.md", "LECTURERS.md", "README.md", "data/README.md"]
+PAGES = ["CLASS.md", "CONTRIBUTING.md", "LECTURERS.md", "README.md", "data/README.md"]
 SOURCES = {"course_utils", "notebooks", "tests", "tools"}
 IN_THE_WHEEL_ALONE = {"course_utils/results/"}
 

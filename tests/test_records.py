@@ -301,6 +301,20 @@ def test_the_notebooks_table_says_what_running_them_took():
     assert printed == {name: measured.get(name, ("not measured",) * 2) for name in printed}
 
 
+def test_the_class_s_table_says_what_was_measured():
+    """CLASS.md has a line for each row of the record, and a column for each figure."""
+    guide = (README.parent / "CLASS.md").read_text("utf-8")
+    figures = ["start_seconds", "slowest_cell_seconds", "page_seconds", "page_cpu_seconds"]
+    figures += ["memory_mb", "all_memory_mb", "loop_steps_per_second"]
+    for row in load_result("class_of_ten")["rows"]:
+        begins = f"| {row['users']} | {row['threads']} |"
+        (line,) = [line for line in guide.split("\n") if line.startswith(begins)]
+        found = {f: row[f] for f in figures if row[f] != "not measured"}
+        values = [v / (1000 if f.endswith("_mb") else 1) for f, v in found.items()]  # GB
+        assert not disagreements(line, [row["users"], *values])
+        assert line.count("not measured") == len(figures) - len(found)
+
+
 @pytest.mark.parametrize("begins", ROWS)
 def test_one_wrong_digit_in_a_row_is_seen(begins):
     cells, _ = row_that_begins(begins)

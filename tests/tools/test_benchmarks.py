@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.hub import stack
 from helpers.oracles import at_the_ppca_optimum, correlated_rows, marginal
 from helpers.runs import assert_same, weights_of
+from helpers.unix_users import skip_without
 
 from course_utils.data import ImageData
 from course_utils.distributions import kl_to_standard_normal
@@ -22,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "tests" / "benchmarks"
 QUICK = ["race_to_106", "images_per_second", "scaling", "burda_table", "memory", "sweeps"]
 QUICK += ["latent_sizes", "vectors", "four_parts", "stronger_parts", "time_series"]
-QUICK += ["few_labels", "boltzmann_table", "every_model", "adversarial_codes"]
+QUICK += ["few_labels", "boltzmann_table", "every_model", "adversarial_codes", "class_of_ten"]
 
 
 @pytest.fixture
@@ -49,6 +51,8 @@ def fail():
 def test_quick_trial_runs_prints_a_table_and_saves_nothing(name):
     if name == "memory" and not (sys.platform == "linux" or torch.cuda.is_available()):
         pytest.skip("a CPU's peak memory can be counted anew on Linux only")
+    if name == "class_of_ten":
+        skip_without(stack)
     kept = ROOT / "data" / "results" / f"{name}.json"
     before = kept.read_bytes() if kept.exists() else None
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
