@@ -210,6 +210,21 @@ def _(of):
     yield from both("independent pixels")
 
 
+@row("Boltzmann machines with 500 hidden units")
+def _(of):
+    record = of("boltzmann_table")
+    found = {(row["name"], row["temperatures"]): row for row in record["rows"]}
+    longest = max(record["plan"]["temperatures"])
+    yield record["digits"]
+    for name in ("RBM, persistent chains", "RBM, CD-1", "DBM"):
+        yield from (found[name, longest][key] for key in ("log_p", "log_p_error"))
+    below = [row for row in record["bounds"] if row["name"] == "RBM, persistent chains"][-1]
+    yield from (below["temperatures"], record["plan"]["raise_digits"])
+    yield from (below["lower_than_ais_by"], below["its_error"])
+    names = "RBM, CD-25", "RBM, CD-1", "DBM, 500 and 1000 units, bound"
+    yield from (record["published"][name] for name in names)
+
+
 @row("codes of a VAE and of an adversarial autoencoder")
 def _(of):
     record = of("adversarial_codes")
@@ -414,6 +429,19 @@ def test_the_record_of_every_model_adds_up():
     judges = ("judge_pixels", "judge_features")
     alike = [run[on] for run in rows["real digits"]["runs"] for on in judges]
     assert all(abs(share - 0.5) < 4.5 * error for share, error in alike)
+
+
+def test_log_z_of_the_boltzmann_machines_does_not_depend_on_the_number_of_temperatures():
+    record = load_result("boltzmann_table")
+    few, many = record["plan"]["temperatures"]
+    assert few >= 15_000 and many == 2 * few
+    found = {(row["name"], row["temperatures"]): row for row in record["rows"]}
+    for name in {row["name"] for row in record["rows"]}:
+        one, other = found[name, few], found[name, many]
+        error = math.hypot(one["log_z_error"], other["log_z_error"])
+        assert abs(one["log_z"] - other["log_z"]) < 3 * error
+    for row in record["bounds"]:  # from below, within what chance allows
+        assert row["lower_than_ais_by"] > -3 * row["its_error"]
 
 
 def test_the_record_of_adversarial_codes_is_as_notebook_10b_says():

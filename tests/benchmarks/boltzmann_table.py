@@ -217,7 +217,6 @@ def scores(piece: dict, steps: int, digits: ImageData, plan: dict, device) -> di
     log_p = log_p_of(model, x, log_z)
     found = {"log_z": log_z.item(), "log_z_error": error.item(), "log_p": log_p.mean().item()}
     found["log_p_error"] = (log_p.std() / math.sqrt(len(log_p))).item()
-    found["first_digits"] = log_p[: plan["raise_digits"]].mean().item()
     return found | {"annealing_seconds": round(time.perf_counter() - start, 1)}
 
 
