@@ -215,7 +215,7 @@ def _(of):
     record = of("boltzmann_table")
     found = {(row["name"], row["temperatures"]): row for row in record["rows"]}
     longest = max(record["plan"]["temperatures"])
-    yield record["digits"]
+    yield from (record["plan"]["hidden_dim"], record["digits"])
     for name in ("RBM, persistent chains", "RBM, CD-1", "DBM"):
         yield from (found[name, longest][key] for key in ("log_p", "log_p_error"))
     below = [row for row in record["bounds"] if row["name"] == "RBM, persistent chains"][-1]
