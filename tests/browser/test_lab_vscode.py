@@ -36,7 +36,9 @@ COLOURS = NpmPackage(
 )
 
 CONNECT = """async () => {
-    const kernel = await window.jupyterapp.serviceManager.kernels.startNew({name: "python3"});
+    const session = await window.jupyterapp.serviceManager.sessions.startNew(
+        {path: "vscode.ipynb", name: "vscode", type: "notebook", kernel: {name: "python3"}});
+    const {kernel} = session;
     await kernel.info;
     window.kernel = kernel;
     document.querySelectorAll("style, link[rel=stylesheet]").forEach(sheet => sheet.remove());
@@ -85,6 +87,11 @@ class Outputs(Page):
         self.tab.goto(f"{lab.url}lab/workspaces/{name}?token={lab.token}")
         self.await_app()
 
+    def _note(self, problem):
+        # JupyterLab has brought the same library for shared editing, which no widget uses.
+        if "Yjs was already imported" not in problem:
+            super()._note(problem)
+
     def end(self):
         self.tab.evaluate("() => kernel.shutdown()")
         self.tab.close()
@@ -105,7 +112,8 @@ def page(browser, lab, scripts):
     page.tab.route("**/vscode.js", lambda route: route.fulfill(path=bundle))
     page.tab.evaluate(CONNECT)
     for sheet in COLOURS.files.values():
-        page.tab.add_style_tag(path=scripts[COLOURS.name] / sheet)
+        text = (scripts[COLOURS.name] / sheet).read_text(encoding="utf-8")
+        page.tab.add_style_tag(content=text.replace("@import './materialcolors.css';", ""))
     page.tab.add_script_tag(path=scripts[LOADER.name] / "require.js")
     page.tab.evaluate(MANAGE, f"{lab.url}vscode.js")
     yield page
@@ -117,6 +125,7 @@ def test_widgets_are_drawn_and_move(page):
     assert shown == small_page.WIDGETS
     widgets = page.tab.locator(".output .course-knobs")
     page.until(lambda: widgets.count() == shown, "every widget is there")
-    for number in range(shown):
-        small_page.move_by_keys(Live(page, widgets.nth(number)))
+    for live in [Live(page, widgets.nth(number)) for number in range(shown)]:
+        small_page.move(live, lambda live=live: live.press("ArrowRight", 8))
+        small_page.move(live, lambda live=live: live.drag(60))
     assert not page.problems

@@ -20,8 +20,6 @@ NOTEBOOK = ROOT / "notebooks" / "06_latent_traversals.ipynb"
 # Limits, not measurements: machines may be slow and shared.
 START_SECONDS, RUN_SECONDS, PATIENCE = 300, 900, 180
 
-NOTEBOOK_APP = "JupyterNotebookApp"
-
 # What every test here is. That they share a server is up to tests/conftest.py.
 MARKS = [
     pytest.mark.browser,
@@ -83,6 +81,8 @@ def end(process):
 class Lab:
     """A JupyterLab on `folder`, whose every setting and file lies under `home`."""
 
+    MODULE, APP = "jupyterlab", "LabApp"
+
     def __init__(self, folder: Path, home: Path):
         self.folder, self.home = folder, home
         self.env = os.environ | {
@@ -99,10 +99,9 @@ class Lab:
 
     @contextmanager
     def running(self):
-        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.port=0"]
+        command = [sys.executable, "-m", self.MODULE, "--no-browser", "--ServerApp.port=0"]
         command += [f"--ServerApp.root_dir={self.folder}"]
-        # JupyterLab's server answers for Notebook 7 as well.
-        command += [f"--{app}.expose_app_in_browser=True" for app in ("LabApp", NOTEBOOK_APP)]
+        command += [f"--{self.APP}.expose_app_in_browser=True"]
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             command += ["--allow-root"]
         with open(self.home / "server.log", "w+", encoding="utf-8") as log:
@@ -127,7 +126,13 @@ class Lab:
                 return
             time.sleep(0.1)
         log = (self.home / "server.log").read_text(encoding="utf-8", errors="replace")
-        pytest.fail(f"JupyterLab does not start:\n{log[-3000:]}")
+        pytest.fail(f"{self.MODULE} does not start:\n{log[-3000:]}")
+
+
+class Notebook(Lab):
+    """A Notebook 7. JupyterLab's server has its pages as well, but mixes up their fonts."""
+
+    MODULE, APP = "notebook", "JupyterNotebookApp"
 
 
 class Page:
@@ -270,6 +275,16 @@ class Live:
         handle.focus()
         for _ in range(times):
             handle.press(key)
+
+    def drag(self, pixels, slider=0):
+        """Drag the handle of one of its sliders so far to the right."""
+        box = self.root.locator(".noUi-handle:visible").nth(slider).bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        mouse = self.page.tab.mouse
+        mouse.move(x, y)
+        mouse.down()
+        mouse.move(x + pixels, y, steps=5)
+        mouse.up()
 
     def click(self, name):
         """Click the button of this name, a text or a pattern, once the sliders' events are over.

@@ -4,6 +4,8 @@ In JupyterLab whole notebooks are tried. In the other editors this page is: knob
 sliders, and the plane that is dragged, in a frame.
 """
 
+import re
+
 import nbformat
 
 CELLS = [
@@ -30,16 +32,13 @@ def write(path):
     nbformat.write(nb, path)
 
 
-def move_by_keys(live):
-    """Arrow keys move a widget's picture to and fro, and bring back the very pixels."""
+def move(live, act):
+    """What `act()` does to a slider changes the picture; a button brings back the very pixels."""
     live.settle()
     before = live.picture()
-    live.press("ArrowRight", 8)
+    act()
     live.await_change(live.picture, before)
-    live.settle()
-    after = live.picture()
-    live.press("ArrowLeft", 8)
-    live.await_change(live.picture, after)
+    live.click(re.compile("^(prior mean|reset)$"))
     live.page.until(lambda: live.picture() == before, "the earlier picture is back")
 
 

@@ -156,8 +156,8 @@ def test_a_student_edition_runs_but_for_its_exercises(colab, installed, path):
         errors = [o for o in cell.get("outputs", []) if o.output_type == "error"]
         if "raises-exception" not in cell.metadata.get("tags", []):
             found[kind(cell)] |= {error.ename for error in errors}
-    assert found["stub"] == {"NotImplementedError"}
-    assert found["check"] <= {"NameError", "CheckFailed"}
+    assert found["stub"] <= {"NotImplementedError"}  # that of a function is raised by its check
+    assert found["check"] and found["check"] <= {"NameError", "CheckFailed"}
     assert not found["other"]
 
 
