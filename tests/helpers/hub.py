@@ -19,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -167,22 +167,28 @@ class Hub:
         return self
 
     def __exit__(self, *_) -> None:
-        if self.process:
-            started = []  # the proxy, the culler, and what they have started
-            with suppress(psutil.NoSuchProcess):
-                started = psutil.Process(self.process.pid).children(recursive=True)
+        try:
+            if self.process:
+                self._stop()
+        finally:  # also when somebody interrupts the waiting
+            for student in self.students:
+                remove_user(student.name)
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _stop(self) -> None:
+        started = []  # the proxy, the culler, and what they have started
+        with suppress(psutil.NoSuchProcess):
+            started = psutil.Process(self.process.pid).children(recursive=True)
+        try:
             self.process.terminate()  # it stops the servers and the proxy
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self.process.wait(60)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        finally:
+            self.process.kill()
+            self.process.wait()
             for process in psutil.wait_procs(started, timeout=5)[1]:
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
-        for student in self.students:
-            remove_user(student.name)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _lay_out(self) -> None:
         """The course, the shared data, and the users, as CLASS.md says."""
@@ -341,36 +347,37 @@ class Kernel:
     """A kernel on a student's server, reached as a page reaches it: by the proxy's websocket."""
 
     def __init__(self, hub: Hub, student: Student):
-        import websocket  # pip: websocket-client, which Jupyter's server brings
-
         body = {"name": "python3", "path": "vae-course/notebooks"}
         status, content = hub.server("POST", student, "api/kernels", body)
         assert status == 201, f"{student.name}: {status} {content[:500]}"
-        self.id = json.loads(content)["id"]
-        url = f"ws://127.0.0.1:{hub.port}/user/{student.name}/api/kernels/{self.id}/channels"
-        header = [f"Authorization: token {student.token}"]
-        self.socket = websocket.create_connection(url, timeout=SECONDS, header=header)
-
-    def __enter__(self) -> "Kernel":
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.socket.close()
+        path = f"user/{student.name}/api/kernels/{json.loads(content)['id']}/channels"
+        self.url = f"ws://127.0.0.1:{hub.port}/{path}"
+        self.header = [f"Authorization: token {student.token}"]
 
     def run(self, code: str, seconds: float = SECONDS) -> Ran:
-        """Run a cell, and wait until it has ended."""
+        """Run a cell, and wait until it has ended.
+
+        By a connection of its own: a server closes those on which nobody listens for a while.
+        """
+        import websocket  # pip: websocket-client, which Jupyter's server brings
+
+        connection = websocket.create_connection(self.url, timeout=SECONDS, header=self.header)
+        with closing(connection):
+            return self._run(connection, code, seconds)
+
+    def _run(self, connection, code: str, seconds: float) -> Ran:
         began, number = time.monotonic(), os.urandom(8).hex()
         header = {"msg_id": number, "msg_type": "execute_request", "version": "5.3"}
         header |= {"session": "test", "username": "", "date": "2000-01-01T00:00:00Z"}
         content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
         message = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
-        self.socket.send(json.dumps(message | {"channel": "shell", "buffers": []}))
+        connection.send(json.dumps(message | {"channel": "shell", "buffers": []}))
         printed, error, waiting = "", "", {"execute_reply", "idle"}
         while waiting:
             left = began + seconds - time.monotonic()
             assert left > 0, f"not within {seconds} s: {code[:200]}"
-            self.socket.settimeout(left)
-            answer = self.socket.recv()
+            connection.settimeout(left)
+            answer = connection.recv()
             if isinstance(answer, bytes):  # buffers of a widget behind the message
                 count = int.from_bytes(answer[:4], "big")
                 ends = [int.from_bytes(answer[4 * n : 4 * n + 4], "big") for n in (1, 2)]

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import ExitStack
 
 import psutil
 import pytest
@@ -112,9 +111,7 @@ def hub(can_have_hubs):
 @pytest.fixture(scope="module")
 def kernels(hub):
     """One for each user."""
-    with ExitStack() as opened:
-        found = hub.all_at_once(lambda student: Kernel(hub, student))
-        yield [opened.enter_context(kernel) for kernel in found]
+    return hub.all_at_once(lambda student: Kernel(hub, student))
 
 
 @pytest.mark.publish
