@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from helpers.colab import LIST as COLAB_LIST
+from helpers.colab import PINS as COLAB
+from helpers.colab import PYTHON
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -113,15 +116,7 @@ def test_dev_brings_every_other_extra_but_what_builds_the_site():
 
 
 def test_floors_suit_colab():
-    colab = {
-        "torch": "2.11.0",
-        "torchvision": "0.26.0",
-        "numpy": "2.1.0",
-        "matplotlib": "3.10.0",
-        "pillow": "11.3.0",
-        "ipywidgets": "7.7.1",
-    }
-    too_new = [name for name in colab if colab[name] not in RUNTIME[name].specifier]
+    too_new = [name for name in RUNTIME if COLAB[name] not in RUNTIME[name].specifier]
     assert not too_new
     assert "3.13.0" in SpecifierSet(PROJECT["requires-python"])
 
@@ -183,6 +178,22 @@ def test_workflow_runs_what_make_test_leaves_out():
     assert "schedule" in jobs["weekly"]["if"]
     left_out = marks_left_out("\n".join(commands["plain"]))
     assert left_out == {"colab", "publish"}  # what the weekly job runs
+
+
+def test_workflow_tries_colabs_versions_on_every_push():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8"))
+    job, weekly = (workflow["jobs"][name] for name in ("colab", "weekly"))
+    assert "if" not in job
+    steps = {step["uses"].split("@")[0]: step for step in job["steps"] if "uses" in step}
+    python = steps["actions/setup-python"]["with"]["python-version"]
+    assert f"Python {python}." in COLAB_LIST.read_text(encoding="utf-8") and PYTHON[6:] == python
+    *_, tests = job["steps"]
+    (path,) = re.findall(r"tests/\S+", tests["run"])
+    assert (ROOT / path).is_file()
+    assert tests["env"]["COURSE_COLAB_TESTS"] == "required"
+    assert "schedule" in tests["env"]["COURSE_COLAB_PAGES"]
+    ignored = [step.get("env", {}).get("ARGS") for step in weekly["steps"]]
+    assert f"--ignore={path}" in ignored  # one torch beside the other would be too much
 
 
 def test_workflow_publishes_the_site_that_make_builds():

@@ -192,7 +192,7 @@ def _(of):
     yield max(others, key=lambda b: statistics.mean(gains[b]))
 
 
-@row("every model of the course")
+@row("twelve models of the course")
 def _(of):
     record = of("every_model")
     rows = {row["name"]: row["runs"] for row in record["rows"]}
@@ -208,6 +208,37 @@ def _(of):
         yield from both(name)
     yield from both("real digits")
     yield from both("independent pixels")
+
+
+@row("Boltzmann machines with 500 hidden units")
+def _(of):
+    record = of("boltzmann_table")
+    found = {(row["name"], row["temperatures"]): row for row in record["rows"]}
+    longest = max(record["plan"]["temperatures"])
+    yield from (record["plan"]["hidden_dim"], record["digits"])
+    for name in ("RBM, persistent chains", "RBM, CD-1", "DBM"):
+        yield from (found[name, longest][key] for key in ("log_p", "log_p_error"))
+    below = [row for row in record["bounds"] if row["name"] == "RBM, persistent chains"][-1]
+    yield from (below["temperatures"], record["plan"]["raise_digits"])
+    yield from (below["lower_than_ais_by"], below["its_error"])
+    names = "RBM, CD-25", "RBM, CD-1", "DBM, 500 and 1000 units, bound"
+    yield from (record["published"][name] for name in names)
+
+
+@row("codes of a VAE and of an adversarial autoencoder")
+def _(of):
+    record = of("adversarial_codes")
+
+    def seeds(part, model, key, factor=1):
+        rows = record[part]["rows"]
+        return [factor * row[key] for row in rows if row["model"] == model]
+
+    for model in ("VAE", "adversarial"):
+        yield from seeds("codes", model, "right", 100)
+    for model in ("VAE/GAN", "VAE, σ² learned"):
+        yield from seeds("likeness", model, "features")
+    for model in ("VAE/GAN", "VAE, σ² learned"):
+        yield from seeds("likeness", model, "pixels")
 
 
 # --- the page ------------------------------------------------------------------------------------
@@ -400,6 +431,19 @@ def test_the_record_of_every_model_adds_up():
     assert all(abs(share - 0.5) < 4.5 * error for share, error in alike)
 
 
+def test_log_z_of_the_boltzmann_machines_does_not_depend_on_the_number_of_temperatures():
+    record = load_result("boltzmann_table")
+    few, many = record["plan"]["temperatures"]
+    assert few >= 15_000 and many == 2 * few
+    found = {(row["name"], row["temperatures"]): row for row in record["rows"]}
+    for name in {row["name"] for row in record["rows"]}:
+        one, other = found[name, few], found[name, many]
+        error = math.hypot(one["log_z_error"], other["log_z_error"])
+        assert abs(one["log_z"] - other["log_z"]) < 3 * error
+    for row in record["bounds"]:  # from below, within what chance allows
+        assert row["lower_than_ais_by"] > -3 * row["its_error"]
+
+
 def test_the_record_of_adversarial_codes_is_as_notebook_10b_says():
     """Three seeds of each model; with each seed the judged cloud is nearer to the prior."""
     record = load_result("adversarial_codes")
@@ -412,6 +456,12 @@ def test_the_record_of_adversarial_codes_is_as_notebook_10b_says():
     for seed in seeds:
         assert 0.5 < right["adversarial", seed]["right"] < right["VAE", seed]["right"] - 0.03
         assert right["adversarial", seed]["kl_by_judge"] < 0.2 * right["VAE", seed]["kl_by_judge"]
+    alike = {(row["model"], row["seed"]): row for row in record["likeness"]["rows"]}
+    for seed in seeds:  # each is nearer where it was trained, and the judge raises the contrast
+        learned, vae_gan = alike["VAE, σ² learned", seed], alike["VAE/GAN", seed]
+        assert learned["pixels"] < vae_gan["pixels"] < alike["VAE, σ² = 1", seed]["pixels"]
+        assert vae_gan["features"] < learned["features"] < alike["VAE, σ² = 1", seed]["features"]
+        assert vae_gan["contrast"] > learned["contrast"] + 0.1
     smile = {(row["model"], row["seed"]): row for row in record["smile"]["rows"]}
     assert set(smile) == {(m, s) for m in ("VAE", "adversarial", "VAE/GAN") for s in seeds}
     groups = {row["groups"] for row in smile.values()}

@@ -1,13 +1,15 @@
 """Pack what a lecturer hands out into one archive: `python -m tools.release`, or `make release`.
 
-The archive dist/vae-course-VERSION.tar.gz holds the wheel, the student bundle (editions, README
-and a note on the data), the slides and the site. All are built from a copy of the last commit, so
-what is not committed is not in it. Entries are sorted, with fixed owners, modes and times.
+The archive dist/vae-course-VERSION.tar.gz holds the student bundle (editions, figures, the wheel
+and how to begin), the slides, the site and the wheel once more. All are built from a copy of the
+last commit, so what is not committed is not in it. Entries are sorted, with fixed owners, modes
+and times.
 """
 
 import gzip
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -17,7 +19,23 @@ from pathlib import Path
 from course_utils import __version__
 from course_utils.files import CHECKOUT, data_root
 
-DATA_NOTE = """The notebooks download MNIST on first use. Without a network they draw digits.
+HOW_TO_BEGIN = """# Variational autoencoders, hands on
+
+You need Python 3.11 or newer. In this folder, once:
+
+    python -m venv course
+    course/bin/python -m pip install "{wheel}[lab]"    # Windows: course\\Scripts\\python
+
+and then, each time:
+
+    course/bin/python -m jupyterlab start_here.ipynb
+
+In Colab upload a notebook and the file {wheel}: the notebook's first cell installs it.
+
+Begin with `start_here.ipynb`, then take 00 to 10 in order. Notebooks with a letter (07b) go
+deeper, and nothing later needs them. Exercises stand at the end of each notebook, and the cell
+after each checks your answer. The notebooks download MNIST on first use; without a network they
+draw digits.
 In a class, set COURSE_DATA to one shared folder that holds the data.
 """
 
@@ -40,14 +58,18 @@ def pack(folder: Path, out: Path, top: str, when: int) -> None:
             archive.addfile(entry, io.BytesIO(data))
 
 
-def write_student_bundle(source: Path, out: Path) -> None:
-    """Copy editions and README from the checkout `source` to `out`, with a note on the data."""
+def write_student_bundle(source: Path, out: Path, wheel: str) -> None:
+    """Copy editions and figures from the checkout `source` to `out`, with a README for `wheel`.
+
+    All notebooks stand in one folder, so paths of figures are those of `notebooks/`.
+    """
     out.mkdir(parents=True)
-    (out / "README.md").write_bytes((source / "README.md").read_bytes())
-    (out / "DATA.txt").write_text(DATA_NOTE, encoding="utf-8")
+    (out / "README.md").write_text(HOW_TO_BEGIN.format(wheel=wheel), encoding="utf-8")
     notebooks = source / "notebooks"
+    shutil.copytree(notebooks / "figures", out / "figures")
     for path in [notebooks / "start_here.ipynb", *(notebooks / "student").glob("*.ipynb")]:
-        (out / path.name).write_bytes(path.read_bytes())
+        text = path.read_text(encoding="utf-8").replace("../figures/", "figures/")
+        (out / path.name).write_text(text, encoding="utf-8")
 
 
 def last_commit() -> int:
@@ -58,6 +80,7 @@ def last_commit() -> int:
 
 def build(out: Path, when: int) -> None:
     """Build wheel, bundle, slides and site of the last commit in the folder `out`."""
+    out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         source = Path(name)
         commit = subprocess.check_output(["git", "archive", "HEAD"], cwd=CHECKOUT)
@@ -73,11 +96,13 @@ def build(out: Path, when: int) -> None:
         def run(*arguments: str) -> None:
             subprocess.run([sys.executable, "-m", *arguments], cwd=source, env=env, check=True)
 
-        write_student_bundle(source, out / "student")
-        run("tools.slides", "--out", str(out / "slides"))
-        run("tools.site", "--out", str(out / "site"))
         pip = ["pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
         run(*pip, "--wheel-dir", str(out), ".")
+        (wheel,) = out.glob("*.whl")
+        write_student_bundle(source, out / "student", wheel.name)
+        shutil.copy(wheel, out / "student")
+        run("tools.slides", "--out", str(out / "slides"))
+        run("tools.site", "--out", str(out / "site"))
 
 
 def main() -> int:

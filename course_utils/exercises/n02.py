@@ -53,7 +53,9 @@ def two_pixels():
     A = 2 * joint.inverse()[0, 0]  # sigma^2 times the precision of z given x
     return (A, mean, variance, torch.linalg.eigvalsh(joint[1:, 1:]).prod()), {
         "A_11: W^T W is there; what does the noise add?": (2, None, None, None),
-        "A_11: the noise adds its variance, which is not 1.": (3, None, None, None),
+        "A_11: is the noise's variance 1? Or is that an entry of C? A has WᵀW, 1 + 1.": (
+            (3, None, None, None)
+        ),
         "A_11: 2 is σ² already: it is not squared again.": (6, None, None, None),
         "A_11: there stands σ, where σ² belongs.": (2 + 2**0.5, None, None, None),
         "posterior_mean: W^T x is there; A is still missing.": (None, 3, None, None),
@@ -164,7 +166,7 @@ def information(W, var):
     A = W.T @ W + var * eye(M)
     return right, {
         "The factor ½ is missing.": 2 * right,
-        "H(x|z) is missing: with much noise x tells little about z.": right + M * half_log,
+        "log sigma^2 is missing: with much noise x tells little about z.": right + M * half_log,
         "M or D? A has M eigenvalues.": right + (M - len(W)) * half_log,
         "One log sigma^2 for each of the M latents.": right + (M - 1) * half_log,
         "log sigma^2 counts twice: `var` is sigma squared already, and ½ is for both terms.": (

@@ -39,6 +39,7 @@ def cross_entropy_of_normals(mu_q, std_q, mu_p, std_p):
         "A divergence has a direction. Which of the two does z come from?": h_q + reverse,
         "Whose entropy? z comes from q.": h_p + kl,
         "The cross-entropy is larger than the entropy of q, not smaller: check a sign.": h_q - kl,
+        "The KL is cross-entropy minus entropy: solve for the cross-entropy again.": kl - h_q,
         "That is in bits, the text asks for nats.": right / math.log(2),
         "The entropy is in bits and the KL in nats: one unit for both.": h_q / math.log(2) + kl,
         "The KL is in bits and the entropy in nats: one unit for both.": h_q + kl / math.log(2),
@@ -120,9 +121,10 @@ def linear_decoder():
         ),
         "best_var: that is the prior's, but x tells something about z.": (None, 1.0, None),
         "best_mu: that explains x best, z = x/w, as if the KL cost nothing.": (3 / 2, None, None),
-        "A factor ½ is lost: it stands before the squared error, and before the KL.": (
+        "A factor ½ is lost before the KL, or w stands where w² belongs.": (
             (2 * 3 / (2**2 + 2), 1 / (2**2 / 2 + 1), None)
         ),
+        "best_mu: the chain rule brings a factor w out of (x - wμ)².": (3 / (1 + 2), None, None),
         "best_mu: the derivative is zero where? There is μ in the squared error, too.": (
             (2 * 3, None, None)
         ),

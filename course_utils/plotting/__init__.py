@@ -122,6 +122,7 @@ from course_utils.plotting.n10b import (
     clouds_beside_prior,
     judged_clouds,
     learned_ratio,
+    likeness_seeds,
     smile_seeds,
     two_distances,
 )
@@ -189,6 +190,7 @@ __all__ = [
     "layers_of_units",
     "learned_ratio",
     "like_and_cover",
+    "likeness_seeds",
     "lines",
     "log_likelihood_traces",
     "map_and_digit",

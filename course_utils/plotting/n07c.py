@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from course_utils.plotting.pages import GAP, mosaic, panels
@@ -43,14 +44,16 @@ def painted_row(
     return fig, ax
 
 
-def signed_images(rows: dict[str, Tensor], width: float = 10.5) -> tuple[Figure, np.ndarray]:
+def signed_images(
+    rows: dict[str, Tensor], width: float = 10.5, height: float = 1.5
+) -> tuple[Figure, np.ndarray]:
     """Rows of images with values of either sign: orange above 0, purple below, white at 0.
 
     Args:
         rows: name to (N, H, W) or (N, D) with square images; each row has a scale of its own.
-        width: of the figure, in inches.
+        width: of the figure, height: of a row, in inches.
     """
-    fig, axes = plt.subplots(len(rows), 1, figsize=(width, 1.5 * len(rows)), squeeze=False)
+    fig, axes = plt.subplots(len(rows), 1, figsize=(width, height * len(rows)), squeeze=False)
     for ax, (name, images) in zip(axes[:, 0], rows.items(), strict=True):
         scaled = images.detach().cpu().float()
         scaled = scaled / scaled.abs().max().clamp(min=1e-9)
@@ -59,6 +62,9 @@ def signed_images(rows: dict[str, Tensor], width: float = 10.5) -> tuple[Figure,
         for i in range(1, len(images)):  # what lies between two images is no value
             page[:, i * (side + GAP) - GAP : i * (side + GAP)] = np.nan
         ax.imshow(page, cmap="PuOr_r", vmin=-1, vmax=1)
+        for i in range(len(images)):  # a frame, for white is also the page
+            corner = i * (side + GAP) - 0.5, -0.5
+            ax.add_patch(Rectangle(corner, side, side, fill=False, color="0.6", clip_on=False))
         ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=12)
         ax.set(xticks=[], yticks=[])
         ax.grid(False)

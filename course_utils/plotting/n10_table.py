@@ -1,5 +1,6 @@
 """Figures of the closing table of notebook 10: the judge, and every model of the course."""
 
+import math
 import statistics
 from collections.abc import Callable
 from typing import NamedTuple
@@ -179,7 +180,7 @@ def model_table(rows: list[dict], good_for: dict[str, str] = GOOD_FOR) -> tuple[
 
 
 def like_and_cover(rows: list[dict]) -> tuple[Figure, Axes]:
-    """Precision against recall, a dot for each seed, and the model's name beside their mean.
+    """Precision against recall: a dot for each seed, joined at their mean, and the model's name.
 
     Args:
         rows: of the record `every_model`.
@@ -191,12 +192,19 @@ def like_and_cover(rows: list[dict]) -> tuple[Figure, Axes]:
         colour, marker = PALETTE[n % 7], "os^Dv"[n // 7 % 5]
         ax.plot(across, up, marker, color=colour, markersize=10, label=row["name"], alpha=0.85)
         dots += zip(across, up, strict=True)
-        names[row["name"]] = statistics.mean(across), statistics.mean(up)
+        x, y = statistics.mean(across), statistics.mean(up)
+        names[row["name"]] = x, y, list(zip(across, up, strict=True))
+        for dot in zip(across, up, strict=True):
+            ax.plot(*zip((x, y), dot, strict=True), color=colour, linewidth=1.5)
     taken = [(x - 0.012, x + 0.012, y) for x, y in dots]
-    for name, (x, y) in names.items():
-        place = _free_place(x, y, 0.0145 * len(name), taken)
+    for name, (x, y, own) in names.items():
+        place = _free_place(x, y, 0.02 + 0.0125 * len(name), taken)
         taken.append(place)
         ax.text(place[0], place[2], name, va="center", fontsize=13)
+        if abs(place[2] - y) > 0.02:  # not beside its dots: a line leads there
+            foot = (place[0] + place[1]) / 2, place[2] - math.copysign(0.02, place[2] - y)
+            dot = min(own, key=lambda dot: math.dist(dot, foot))
+            ax.plot(*zip(foot, dot, strict=True), color="#777777", linewidth=0.8, zorder=1)
     ax.set(xlabel="recall: share of the data that samples cover", xlim=(-0.03, 1.2))
     ax.set(ylabel="precision: share of samples like data", ylim=(-0.03, 1.08))
     ax.set_xticks(np.linspace(0, 1, 6))
@@ -211,7 +219,8 @@ def _free_place(x: float, y: float, width: float, taken: list) -> tuple[float, f
     """
     right, left, middle = x + 0.022, x - 0.022 - width, x - width / 2
     tries = [(right, y), (left, y), (middle, y + 0.05), (middle, y - 0.05)]
-    tries += [(right, y + 0.04), (right, y - 0.04), (left, y + 0.04), (left, y - 0.04)]
+    for step in (0.04, -0.04, 0.07, -0.07, 0.1, -0.1):
+        tries += [(right, y + step), (left, y + step)]
     for start, height in tries:
         apart = (
             start > end or start + width < begin or abs(height - other) > 0.033

@@ -124,6 +124,28 @@ def two_distances(
     return fig, axes
 
 
+def likeness_seeds(rows: Sequence[dict]) -> tuple[Figure, np.ndarray]:
+    """How far reconstructions lie from digits in two views, and the contrast of dreams, by seed.
+
+    Args:
+        rows: `model`, `seed`, `pixels`, `features` and `contrast`; 1 is the distance to another
+            digit, and the contrast of real digits.
+    """
+    fig, axes = panels(3, width=13, height=3.9)
+    titles = {
+        "pixels": "distance in pixels",
+        "features": "distance in features",
+        "contrast": "contrast of dreams",
+    }
+    for ax, (value, title) in zip(axes, titles.items(), strict=True):
+        _seed_dots(ax, rows, _models(rows), value)
+        ax.set_title(title, fontsize=13)
+        ax.set_ylim(0, 1.08 * ax.get_ylim()[1])
+        ax.set_xticks(ax.get_xticks(), [name.replace(", ", ",\n") for name in _models(rows)])
+    axes[-1].axhline(1, color="black", lw=1.2, ls=":")
+    return fig, axes
+
+
 def smile_seeds(rows: Sequence[dict], groups: float) -> tuple[Figure, np.ndarray]:
     """What the smile vector moves, the smile and the other factor that moves most, by seed.
 

@@ -5,6 +5,9 @@
 **Codes**: a VAE and an adversarial autoencoder with two latents, trained on the first 10,000
 digits. A new judge learns to tell codes of test digits from draws of the prior, on one half of
 them; its share of right answers on the other half is kept, and its estimate of KL(q(z) || p(z)).
+**Likeness**: three models of the first 5,000 digits: how far their reconstructions lie from the
+test digits, in pixels and in the features of the VAE/GAN's discriminator, and the contrast of
+their dreams.
 **Smile**: as in notebook 06, for a VAE, an adversarial autoencoder and a VAE/GAN with ten latents
 on drawn faces. Everything is trained anew for each seed, with the settings and by the definitions
 of notebook 10b.
@@ -16,7 +19,7 @@ from pathlib import Path
 
 import torch
 from record import Pieces, digits_for, options, print_table, save_result
-from torch import Tensor
+from torch import Tensor, nn
 from vectors import in_spreads
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -27,6 +30,7 @@ from course_utils.models import (
     VAE,
     VAEGAN,
     AdversarialAutoencoder,
+    ConvDecoderVAE,
     mlp,
     train_adversarial_autoencoder,
     train_vae_gan,
@@ -39,14 +43,16 @@ PAGE = "10b_adversarial_codes"
 PLAN = {
     "images": 10_000,
     "code_epochs": 6,
+    "likeness": {"images": 5_000, "epochs": 6, "weight": 300, "start": -3.0},
     "weight": 10.0,
     "vae": {"batch_size": 100, "learning_rate": 5e-3, "progress": False},
     "faces": 10_000,
-    "face_epochs": {"VAE": 8, "adversarial": 8, "VAE/GAN": 3},
+    "face_epochs": {"VAE": 8, "adversarial": 8, "VAE/GAN": 8},
     "reader": {"epochs": 10, "learning_rate": 3e-3, "progress": False},
 }
 QUICK = {
     "code_epochs": 1,
+    "likeness": PLAN["likeness"] | {"images": 200, "epochs": 1},
     "face_epochs": dict.fromkeys(PLAN["face_epochs"], 1),
     "images": 500,
     "faces": 500,
@@ -77,6 +83,39 @@ def trained_codes(kind: str, seed: int, digits: ImageData, plan: dict) -> dict:
     return {"model": kind, "seed": seed, **scores}
 
 
+def likeness(seed: int, digits: ImageData, plan: dict) -> list[dict]:
+    """Distances of reconstructions in pixels and in features, and the contrast of dreams."""
+    device, how = pick_device(), plan["likeness"]
+    page = shown(PAGE, "distance_between", "contrast")
+    images = digits.train_images[: how["images"]]
+    x = as_float(digits.test_images[:JUDGED])
+    seed_everything(seed)
+    vaegan = VAEGAN(latent_dim=10, conv=True).to(device)
+    train_vae_gan(vaegan, images, how["epochs"], weight=how["weight"], progress=False)
+    models = {"VAE/GAN": vaegan}
+    for name, start in (("VAE, σ² = 1", 0.0), ("VAE, σ² learned", how["start"])):
+        seed_everything(seed)
+        vae = ConvDecoderVAE(10, channels=16, likelihood="gaussian").to(device)
+        nn.init.constant_(vae.log_noise_var, start)
+        vae.log_noise_var.requires_grad_(name.endswith("learned"))
+        fit(vae, (images, images[:100]), how["epochs"], **plan["vae"])
+        models[name] = vae
+
+    def features(x: Tensor) -> Tensor:
+        return vaegan.features(x.to(device)).detach().cpu()
+
+    found = []
+    for name, model in models.items():
+        seed_everything(seed)
+        with torch.no_grad():
+            x_hat = model.decode_mean(model.encode_mean(x.to(device))).cpu()
+            sharp = page.contrast(model.sample(1_000).cpu()) / page.contrast(x)
+        scores = {"pixels": page.distance_between(x, x_hat, nn.Identity())}
+        scores |= {"features": page.distance_between(x, x_hat, features), "contrast": sharp}
+        found.append({"model": name, "seed": seed, **scores})
+    return found
+
+
 def trained_on_faces(kind: str, images: Tensor, plan: dict) -> VAE | AdversarialAutoencoder:
     """One model with ten latents, trained on drawn faces (N, 28, 28)."""
     epochs, device = plan["face_epochs"][kind], pick_device()
@@ -93,7 +132,10 @@ def trained_on_faces(kind: str, images: Tensor, plan: dict) -> VAE | Adversarial
 
 def smile(seed: int, faces: ImageData, plan: dict) -> list[dict]:
     """What the smile vector of each kind of model moves, as one reader sees it."""
-    page, device = shown(PAGE, "squared_error", "smile_edits", "smile_test"), pick_device()
+    page, device = (
+        shown(PAGE, "squared_error", "smile_vector", "smile_edits", "smile_test"),
+        pick_device(),
+    )
     images, n = faces.train_images[: plan["faces"]], plan["faces"]
     x, x_test = (as_float(i).to(device) for i in (images, faces.test_images))
     f, f_test = (factors.to(device) for factors in in_spreads(faces))
@@ -107,7 +149,8 @@ def smile(seed: int, faces: ImageData, plan: dict) -> list[dict]:
     for kind in plan["face_epochs"]:
         seed_everything(seed)
         model = trained_on_faces(kind, images, plan)
-        edited = page.smile_edits(model, x, smiles, x_test, alpha)
+        v = page.smile_vector(model, x, smiles)
+        edited = page.smile_edits(model, v, x_test, alpha)
         scores = page.smile_test(edited, reader, f_test[:JUDGED], groups)
         pixels = (x_test - edited[2]).square().sum(1).mean().item()
         row = {"model": kind, "seed": seed, "groups": groups, "squared_error": pixels}
@@ -120,18 +163,20 @@ def main() -> None:
     plan = PLAN | (QUICK if given.quick else {})
     digits, faces = digits_for(given), load_faces()
     seeds = SEEDS[:1] if given.quick else SEEDS
-    pieces, codes, smiles = Pieces("adversarial_codes", plan, given), [], []
+    pieces, codes, alike, smiles = Pieces("adversarial_codes", plan, given), [], [], []
     for seed, kind in itertools.product(seeds, ("VAE", "adversarial")):
         found = pieces.get(
             f"codes {kind} {seed}", lambda k=kind, s=seed: trained_codes(k, s, digits, plan)
         )
         codes.append(found)
     for seed in seeds:
+        alike.append(pieces.get(f"likeness {seed}", lambda s=seed: likeness(s, digits, plan)))
         smiles.append(pieces.get(f"smile {seed}", lambda s=seed: smile(s, faces, plan)))
     if not pieces.finished():
         return
-    smiles = [row for rows in smiles for row in rows]
+    alike, smiles = ([row for rows in found for row in rows] for found in (alike, smiles))
     print_table(codes)
+    print_table(alike)
     print_table(smiles)
     if given.quick:
         return
@@ -141,6 +186,7 @@ def main() -> None:
         plan=plan,
         seeds=SEEDS,
         codes={"judged": len(digits.test_images), "rows": codes},
+        likeness={"judged": JUDGED, "rows": alike},
         smile={"judged": JUDGED, "groups": smiles[0]["groups"], "rows": smiles},
     )
     pieces.clear()

@@ -1,12 +1,13 @@
-"""Every model of the course on the same digits: likelihood, reconstruction, the judge, coverage.
+"""Twelve models of the course on the same digits: likelihood, reconstruction, judge, coverage.
 
     python tests/benchmarks/every_model.py [--minutes 7.5] [--quick]
 
 Each model gets about 20 seconds of one CPU core for its training, in each of three seeds (what it
 took stands in the record), so this compares what a short run gives, not what a model can reach.
-Sizes are 300 hidden units and 20 latents where the model has such. Settings are those that the
-pages use, which were chosen there on training digits. Only of the VAE/GAN, which its page trains
-on faces, the batch and the channels were chosen here, by the judge, on the last training digits.
+Sizes are 300 hidden units and 20 latents where the model has such. Settings are near those of the
+pages, which were chosen there on training digits (the autoencoder and the GAN have another batch
+or rate). Only of the VAE/GAN, which its page trains on faces, batch and channels were chosen
+here, by the judge, on the last training digits.
 
 The digits are MNIST's. Every image is binarised alike before it is judged: each pixel is 1 with
 the probability that its grey value says. 2,000 samples of a model are compared with 2,000 test

@@ -5,6 +5,7 @@ import shutil
 import nbformat
 import pytest
 from helpers.lab import MARKS, ROOT, RUN_SECONDS, Live, Page
+from helpers.small_page import drag_the_plane
 
 pytestmark = MARKS
 NAME = "start_here.ipynb"
@@ -32,32 +33,7 @@ def test_every_cell_runs(start, lab):
 
 
 def test_dragging_on_the_map_moves_the_plane(start):
-    element = start.tab.locator("iframe[srcdoc]")
-
-    def in_sight():
-        """Where the frame is; nothing while the page still moves what stands above it."""
-        element.evaluate("frame => frame.scrollIntoView({block: 'center'})")
-        first = element.bounding_box()
-        start.tab.wait_for_timeout(1000)
-        return first if first == element.bounding_box() and 0 < first["y"] < 300 else None
-
-    start.until(in_sight, "the frame is in sight")  # elsewhere none is drawn
-    (frame,) = [f for f in start.tab.frames if f.url == "about:srcdoc"]
-    frame.locator("#numbers dd").first.wait_for()  # the page's policy forbids to wait by a script
-    box = frame.locator("#pad").bounding_box()
-    assert box["width"] > 200
-    at = [box[k] + box[size] / 2 for k, size in (("x", "width"), ("y", "height"))]
-    seen = []
-    start.tab.mouse.move(*at)
-    start.tab.mouse.down()
-    for step in range(1, 4):
-        start.tab.mouse.move(at[0] + step * box["width"] / 10, at[1])
-        start.tab.wait_for_timeout(500)
-        picture = frame.evaluate("document.getElementById('decoded').toDataURL()")
-        seen.append((frame.evaluate("explorer.z[0]"), picture))
-    start.tab.mouse.up()
-    places, pictures = zip(*seen)
-    assert places == tuple(sorted(set(places))) and len(set(pictures)) == 3
+    drag_the_plane(start)
     assert not start.problems
 
 

@@ -11,7 +11,7 @@ from torch.distributions import Normal
 from course_utils.models import VAEGAN, AdversarialAutoencoder
 
 NAMES = ["JudgedAutoencoder", "two_sample_test", "similarity_loss", "distance_between"]
-NAMES += ["contrast", "smile_edits", "smile_test", "critic_distance"]
+NAMES += ["contrast", "smile_vector", "smile_edits", "smile_test", "critic_distance"]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,8 @@ def test_edits_go_along_the_difference_of_the_groups_codes(page):
     model = types.SimpleNamespace(encode_mean=lambda x: x, decode_mean=lambda z: z)
     x = torch.tensor([[0.0, 0.0], [2.0, 4.0], [4.0, 0.0]])
     smiles, face = torch.tensor([False, True, True]), torch.tensor([[1.0, 1.0]])
-    edits = page.smile_edits(model, x, smiles, face, torch.tensor([-1.0, 0.0, 2.0]))
+    v = page.smile_vector(model, x, smiles)
+    edits = page.smile_edits(model, v, face, torch.tensor([-1.0, 0.0, 2.0]))
     torch.testing.assert_close(edits[:, 0], torch.tensor([[-2.0, -1.0], [1, 1], [7, 5]]))
 
 

@@ -73,6 +73,15 @@ def test_size(path):
     assert not complaints, rules.report(path.name, complaints)
 
 
+@pytest.mark.parametrize(
+    "path", sorted(NOTEBOOKS.glob("student/*.ipynb")), ids=lambda path: path.stem
+)
+def test_student_editions_are_in_the_format_that_every_editor_reads(path):
+    """`test_notebook` says so of the notebooks."""
+    complaints = rules.format_version(json.loads(path.read_text(encoding="utf-8")))
+    assert not complaints, rules.report(path.name, complaints)
+
+
 def test_first_code_cell_is_the_same_everywhere():
     different = rules.different_first_cells({path.name: read(path) for path in PATHS})
     assert not different, (

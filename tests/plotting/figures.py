@@ -480,6 +480,7 @@ N10_TABLE = {
 SEEDS = [
     {"model": model, "seed": n, "right": 0.6 + n / 50, "right_se": 0.01, "log_lik": -150.0 - n}
     | {"smile_moves": 1.5, "others_at_most": 0.1 * n, "error": 0.1}
+    | {"pixels": 0.2, "features": 0.1 + n / 50, "contrast": 0.7}
     for model in ("VAE", "adversarial")
     for n in range(3)
 ]
@@ -491,6 +492,7 @@ N10B = {
     ),
     "judged_clouds": (lambda: plotting.judged_clouds(SEEDS), 2),
     "two_distances": (lambda: plotting.two_distances(Z, {"a": Z, "b": Z / 2}, at=(0.5, 2.0)), 3),
+    "likeness_seeds": (lambda: plotting.likeness_seeds(SEEDS), 3),
     "smile_seeds": (lambda: plotting.smile_seeds(SEEDS, 1.6), 3),
 }
 # Name of the function: the call, and the number of axes that it returns (0: one alone).

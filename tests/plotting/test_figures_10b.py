@@ -50,6 +50,14 @@ def test_distances_are_drawn_over_the_shift_and_the_densities_at_it():
     np.testing.assert_allclose(axes[2].lines[1].get_ydata(), Z / 2)
 
 
+def test_the_contrast_of_real_digits_is_a_dotted_line():
+    _, axes = plotting.likeness_seeds(SEEDS)
+    dotted = [line for line in axes[2].lines if line.get_linestyle() == ":"]
+    assert [list(line.get_ydata()) for line in dotted] == [[1, 1]]
+    dots = [line for line in axes[1].lines if line.get_marker() == "o"]
+    assert [list(line.get_ydata()) for line in dots] == [pytest.approx([0.1, 0.12, 0.14])] * 2
+
+
 def test_what_a_smile_should_move_is_a_dotted_line():
     _, axes = plotting.smile_seeds(SEEDS, 1.6)
     dotted = [line for line in axes[0].lines if line.get_linestyle() == ":"]

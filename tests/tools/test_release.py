@@ -1,8 +1,10 @@
 """The release: the same bytes from the same files, and every part in it."""
 
 import os
+import re
 import tarfile
 
+import nbformat
 import pytest
 
 from course_utils.files import CHECKOUT
@@ -34,11 +36,19 @@ def test_the_same_files_give_the_same_bytes(tmp_path):
             assert archive.extractfile(entry).read().decode() == entry.name.removeprefix("course/")
 
 
-def test_a_student_gets_every_edition_and_a_note_on_the_data(tmp_path):
-    write_student_bundle(CHECKOUT, tmp_path / "student")
+def test_a_student_gets_every_edition_its_figures_and_how_to_begin(tmp_path):
+    out = tmp_path / "student"
+    write_student_bundle(CHECKOUT, out, "vae_course-1.whl")
     editions = {path.name for path in (CHECKOUT / "notebooks" / "student").glob("*.ipynb")}
-    found = {path.name for path in (tmp_path / "student").iterdir()}
-    assert found == editions | {"README.md", "DATA.txt", "start_here.ipynb"}
+    found = {path.name for path in out.iterdir()}
+    assert found == editions | {"README.md", "figures", "start_here.ipynb"}
+    assert '"vae_course-1.whl[lab]"' in (out / "README.md").read_text(encoding="utf-8")
+    for path in out.glob("*.ipynb"):  # what a page points to is there
+        for cell in nbformat.read(path, as_version=4).cells:
+            for target in re.findall(
+                r"\]\(([^)#:]+)\)", cell.source * (cell.cell_type == "markdown")
+            ):
+                assert (out / target).exists(), f"{path.name}: {target}"
 
 
 @pytest.mark.publish
@@ -51,6 +61,7 @@ def test_a_release_holds_all_parts_and_is_the_same_when_built_again(tmp_path):
         pack(tmp_path / turn, tmp_path / f"{turn}.tar.gz", "course", when)
     first = tmp_path / "one"
     assert len(list(first.glob("*.whl"))) == 1
+    assert len(list((first / "student").glob("*.whl"))) == 1
     for name in ("student/README.md", "slides/index.html", "site/index.html"):
         assert (first / name).is_file(), name
     files = {p.relative_to(first) for p in first.rglob("*") if p.is_file()}

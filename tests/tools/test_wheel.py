@@ -1,13 +1,13 @@
 """The wheel: the package, what it shows and plots, and nothing else; it needs no checkout."""
 
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from helpers.wheels import build_wheel
 
 from course_utils.files import CHECKOUT, PACKAGE, results_root
 
@@ -17,19 +17,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """The wheel, built from a copy: an old build folder in the checkout cannot slip in."""
-    source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "README.md", "LICENSE", "LICENSE-text"):
-        shutil.copy(CHECKOUT / name, source)
-    for folder in ("course_utils", "data/results"):
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(CHECKOUT / folder, source / folder, ignore=ignored)
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    target = tmp_path_factory.mktemp("wheel")
-    run = subprocess.run([*pip, "-w", target, source], capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    (path,) = target.glob("vae_course-*.whl")
-    return path
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 def rooms():

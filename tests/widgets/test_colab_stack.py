@@ -4,21 +4,19 @@ They go into a virtual environment of their own under data/cache, which later ru
 sees everything else of the running environment, torch above all, and changes nothing there.
 """
 
-import hashlib
 import importlib.metadata
 import json
 import os
-import shutil
 import subprocess
 import sys
 import venv
 from pathlib import Path
 
 import pytest
+from helpers.colab import PINS, ROOT, NoColab, give_up, install, kept, python_of
 
-ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "notebooks" / "06_latent_traversals.ipynb"
-COLAB = {"ipywidgets": "7.7.1", "ipython": "7.34.0", "ipykernel": "6.17.1"}
+COLAB = ["ipywidgets", "ipython", "ipykernel"]
 # What these need and newer versions do not. Their pages' half (widgetsnbextension and others) is
 # left out: nothing here has a page.
 BESIDE = ["backcall", "decorator", "ipython-genutils", "nest-asyncio", "pickleshare"]
@@ -31,27 +29,17 @@ def build(folder: Path) -> None:
     """Make the environment.
 
     Raises:
-        RuntimeError: when it cannot be made; the message is pip's last line.
+        NoColab: when it cannot be made.
     """
-    shutil.rmtree(folder, ignore_errors=True)
     venv.create(folder, symlinks=os.name != "nt")
-    command = [sys.executable, "-m", "pip", "--python", str(python_of(folder)), "install"]
-    command += ["--quiet", "--disable-pip-version-check", "--retries=1", "--timeout=15"]
-    command += ["--no-deps", *(f"{name}=={version}" for name, version in COLAB.items()), *BESIDE]
-    run = subprocess.run(command, capture_output=True, text=True)
-    if run.returncode != 0:
-        raise RuntimeError((run.stderr.strip() or f"pip: {run.returncode}").splitlines()[-1])
+    pip = [sys.executable, "-m", "pip", "--python", str(python_of(folder))]
+    install(pip, "--no-deps", *(f"{name}=={PINS[name]}" for name in [*COLAB, *BESIDE]))
     # After its own packages come those of the running environment.
     (site_packages,) = folder.glob(
         "Lib/site-packages" if os.name == "nt" else "lib/python*/site-packages"
     )
     others = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
     (site_packages / "running.pth").write_text("\n".join(others) + "\n", encoding="utf-8")
-    (folder / "complete").touch()
-
-
-def python_of(folder: Path) -> Path:
-    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 @pytest.fixture(scope="module")
@@ -59,17 +47,11 @@ def colab():
     """A function that runs Python with these arguments on Colab's versions."""
     if sys.version_info >= (3, 14):
         pytest.skip("IPython 7 was made for Python 3.13 at the latest, which is what Colab has")
-    recipe = json.dumps([COLAB, BESIDE, sys.version, sys.path, Path(__file__).read_text("utf-8")])
-    name = f"colab-stack-{hashlib.sha256(recipe.encode()).hexdigest()[:8]}"
-    folder = ROOT / "data" / "cache" / name
-    if not (folder / "complete").exists():
-        try:
-            for old in folder.parent.glob("colab-stack-*"):
-                shutil.rmtree(old)
-            build(folder)
-        except (RuntimeError, OSError) as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            pytest.skip(f"Colab's widget stack cannot be built here: {error}")
+    recipe = [PINS, BESIDE, sys.version, sys.path, Path(__file__).read_text("utf-8")]
+    try:
+        folder = kept("colab-stack", recipe, build)
+    except NoColab as why:
+        give_up(why)
     env = {name: text for name, text in os.environ.items() if not name.startswith("COV_")}
     env |= {
         "JUPYTER_PREFER_ENV_PATH": "1",
@@ -102,7 +84,7 @@ def test_the_versions_are_colabs_and_everything_else_is_ours(colab):
 
     run = colab("-c", VERSIONS)
     assert run.returncode == 0, run.stderr
-    assert json.loads(run.stdout) == [list(COLAB.values()), torch.__file__]
+    assert json.loads(run.stdout) == [[PINS[name] for name in COLAB], torch.__file__]
 
 
 def test_nothing_leaks_into_the_running_environment(colab):

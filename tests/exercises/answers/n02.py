@@ -115,7 +115,7 @@ RIGHT["two_pixels"] = [
 
 WRONG["two_pixels"] = {
     "what does the noise add": numbers(A_11=2.0),
-    "adds its variance": numbers(A_11=3.0),
+    "is that an entry of C": numbers(A_11=3.0),
     "is not squared again": numbers(A_11=6.0),
     "where σ² belongs": numbers(A_11=3.414),
     "A is still missing": numbers(mean=3.0),
@@ -182,7 +182,7 @@ RIGHT["information"] = [
 
 WRONG["information"] = {
     "The factor ½": lambda W, var: log_A(W, var) - W.shape[1] * math.log(var),
-    "H(x|z) is missing": lambda W, var: 0.5 * log_A(W, var),
+    "log sigma^2 is missing": lambda W, var: 0.5 * log_A(W, var),
     "M or D": lambda W, var: 0.5 * (log_A(W, var) - len(W) * math.log(var)),
     "One log sigma^2": lambda W, var: 0.5 * (log_A(W, var) - math.log(var)),
     "squared already": lambda W, var: 0.5 * (log_A(W, var) - 2 * W.shape[1] * math.log(var)),

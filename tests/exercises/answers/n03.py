@@ -48,6 +48,9 @@ WRONG["cross_entropy_of_normals"] = {
     "Whose entropy": lambda m, s, n, t: (
         Normal(n, t).entropy() + kl_divergence(Normal(m, s), Normal(n, t))
     ),
+    "solve for the cross-entropy again": lambda m, s, n, t: (
+        kl_divergence(Normal(m, s), Normal(n, t)) - Normal(m, s).entropy()
+    ),
     "not smaller": lambda m, s, n, t: (
         Normal(m, s).entropy() - kl_divergence(Normal(m, s), Normal(n, t))
     ),
@@ -117,6 +120,7 @@ WRONG["linear_decoder"] = {
     "x alone gives that": (1.2, 0.25, 0),
     "explains x best": (1.5, 0.2, 0),
     "A factor ½ is lost": (1, 1 / 3, 0),
+    "the chain rule brings a factor w": (1.0, 0.2, 0.0),
     "the derivative is zero where": (6, 0.2, 0.0),
     "that is log p(x)": (1.2, 0.2, stats.norm(0, 5**0.5).logpdf(3)),
     "KL to the prior": (1.2, 0.2, 0.5 * (1.2**2 + 0.2 - 1 - math.log(0.2))),
