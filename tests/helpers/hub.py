@@ -344,8 +344,16 @@ class Ran:
     error: str
 
 
+class Lost(AssertionError):
+    """The connection to a kernel ended before the answer."""
+
+
 class Kernel:
-    """A kernel on a student's server, reached as a page reaches it: by the proxy's websocket."""
+    """A kernel on a student's server, reached as a page reaches it: by the proxy's websocket.
+
+    It answers once this is made. Where the connection to a new kernel is lost, a page connects
+    again, and so does this.
+    """
 
     def __init__(self, hub: Hub, student: Student):
         body = {"name": "python3", "path": "vae-course/notebooks"}
@@ -355,12 +363,17 @@ class Kernel:
         self.log = hub.log
         self.url = f"ws://127.0.0.1:{hub.port}/{path}"
         self.header = [f"Authorization: token {student.token}"]
+        for tries_left in (2, 1, 0):
+            try:
+                self.run("pass", 4 * SECONDS)
+                break
+            except Lost as why:
+                if not tries_left:
+                    raise
+                print(why, flush=True)
 
     def run(self, code: str, seconds: float = SECONDS) -> Ran:
-        """Run a cell, and wait until it has ended.
-
-        By a connection of its own: a server closes those on which nobody listens for a while.
-        """
+        """Run a cell, and wait until it has ended: by a connection of its own, so none lies idle."""
         connection = websocket.create_connection(self.url, timeout=SECONDS, header=self.header)
         with closing(connection):
             return self._run(connection, code, seconds)
@@ -380,8 +393,8 @@ class Kernel:
             try:
                 answer = connection.recv()
             except (OSError, websocket.WebSocketException) as why:
-                waited, said = time.monotonic() - began, self.log.read_text()[-6000:]
-                raise AssertionError(f"{why!r} after {waited:.0f} s, {self.url}\n{said}") from why
+                waited, said = time.monotonic() - began, self.log.read_text()[-20_000:]
+                raise Lost(f"{why!r} after {waited:.0f} s, {self.url}\n{said}") from why
             if isinstance(answer, bytes):  # buffers of a widget behind the message
                 count = int.from_bytes(answer[:4], "big")
                 ends = [int.from_bytes(answer[4 * n : 4 * n + 4], "big") for n in (1, 2)]
