@@ -373,7 +373,7 @@ class Kernel:
                 print(why, flush=True)
 
     def run(self, code: str, seconds: float = SECONDS) -> Ran:
-        """Run a cell, and wait until it has ended: by a connection of its own, so none lies idle."""
+        """Run a cell by a connection of its own, so that none lies idle; wait until it has ended."""
         connection = websocket.create_connection(self.url, timeout=SECONDS, header=self.header)
         with closing(connection):
             return self._run(connection, code, seconds)
