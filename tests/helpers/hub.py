@@ -373,7 +373,7 @@ class Kernel:
                 print(why, flush=True)
 
     def run(self, code: str, seconds: float = SECONDS) -> Ran:
-        """Run a cell by a connection of its own, so that none lies idle; wait until it has ended."""
+        """Run a cell by a connection of its own, which does not lie idle; wait for its end."""
         connection = websocket.create_connection(self.url, timeout=SECONDS, header=self.header)
         with closing(connection):
             return self._run(connection, code, seconds)
