@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from course_utils.plotting.pages import GAP, mosaic, panels
+from course_utils.plotting.pages import GAP, frame, mosaic, panels, tile_centres
 from course_utils.session import PALETTE
 
 
@@ -62,9 +61,8 @@ def signed_images(
         for i in range(1, len(images)):  # what lies between two images is no value
             page[:, i * (side + GAP) - GAP : i * (side + GAP)] = np.nan
         ax.imshow(page, cmap="PuOr_r", vmin=-1, vmax=1)
-        for i in range(len(images)):  # a frame, for white is also the page
-            corner = i * (side + GAP) - 0.5, -0.5
-            ax.add_patch(Rectangle(corner, side, side, fill=False, color="0.6", clip_on=False))
+        for x in tile_centres(page.shape[1], len(images)):  # for white is also the page
+            frame(ax, x, (side - 1) / 2, side, "#999999", 0.8)
         ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=12)
         ax.set(xticks=[], yticks=[])
         ax.grid(False)

@@ -68,13 +68,25 @@ def _seed_dots(ax: Axes, rows: Sequence[dict], names: Sequence[str], value: str)
         spread = 0.09 * (np.arange(len(found)) - (len(found) - 1) / 2)
         ax.plot(place + spread, found, "o", color=colour, ms=8)
         ax.plot([place - 0.25, place + 0.25], [found.mean()] * 2, color=colour, lw=2.5)
-    ax.set_xticks(range(len(names)), names)
+    ax.set_xticks(range(len(names)), [name.replace(", ", ",\n") for name in names])
     ax.set_xlim(-0.6, len(names) - 0.4)
     ax.grid(axis="x", visible=False)
 
 
 def _models(rows: Sequence[dict]) -> list[str]:
     return list(dict.fromkeys(row["model"] for row in rows))
+
+
+def _seed_panels(
+    rows: Sequence[dict], titles: dict[str, str], ylabel: str = ""
+) -> tuple[Figure, np.ndarray]:
+    """`_seed_dots` of several values from 0 on, each in a panel with its title."""
+    fig, axes = panels(len(titles), width=13, height=3.9)
+    for ax, (value, title) in zip(axes, titles.items(), strict=True):
+        _seed_dots(ax, rows, _models(rows), value)
+        ax.set(ylabel=ylabel, ylim=(0, 1.08 * ax.get_ylim()[1]))
+        ax.set_title(title, fontsize=13)
+    return fig, axes
 
 
 def judged_clouds(rows: Sequence[dict]) -> tuple[Figure, np.ndarray]:
@@ -131,17 +143,12 @@ def likeness_seeds(rows: Sequence[dict]) -> tuple[Figure, np.ndarray]:
         rows: `model`, `seed`, `pixels`, `features` and `contrast`; 1 is the distance to another
             digit, and the contrast of real digits.
     """
-    fig, axes = panels(3, width=13, height=3.9)
     titles = {
         "pixels": "distance in pixels",
         "features": "distance in features",
         "contrast": "contrast of dreams",
     }
-    for ax, (value, title) in zip(axes, titles.items(), strict=True):
-        _seed_dots(ax, rows, _models(rows), value)
-        ax.set_title(title, fontsize=13)
-        ax.set_ylim(0, 1.08 * ax.get_ylim()[1])
-        ax.set_xticks(ax.get_xticks(), [name.replace(", ", ",\n") for name in _models(rows)])
+    fig, axes = _seed_panels(rows, titles)
     axes[-1].axhline(1, color="black", lw=1.2, ls=":")
     return fig, axes
 
@@ -153,16 +160,11 @@ def smile_seeds(rows: Sequence[dict], groups: float) -> tuple[Figure, np.ndarray
         rows: `model`, `seed`, `smile_moves`, `others_at_most` and `error`, in spreads.
         groups: how much the smile should move.
     """
-    fig, axes = panels(3, width=13, height=3.9)
     titles = {
         "smile_moves": "the smile moves by",
         "others_at_most": "the other factor that moves most",
         "error": "error at α = 0, worst factor",
     }
-    for ax, (value, title) in zip(axes, titles.items(), strict=True):
-        _seed_dots(ax, rows, _models(rows), value)
-        ax.set(ylabel="spreads", title=title)
-        ax.title.set_fontsize(13)
-        ax.set_ylim(0, 1.08 * ax.get_ylim()[1])
+    fig, axes = _seed_panels(rows, titles, "spreads")
     axes[0].axhline(groups, color="black", lw=1.2, ls=":")
     return fig, axes

@@ -107,18 +107,18 @@ def show_rows(
     if framed:
         for x in across:
             for y in down:
-                _frame(ax, x, y, side, "#999999", 0.8)
+                frame(ax, x, y, side, "#999999", 0.8)
     if len(marked):
         for column, y in zip(marked, down, strict=True):
-            _frame(ax, across[column], y, side, PALETTE[1], 2)
+            frame(ax, across[column], y, side, PALETTE[1], 2)
     return fig, ax
 
 
-def _frame(ax: Axes, x: float, y: float, side: float, colour: str, width: float) -> None:
+def frame(ax: Axes, x: float, y: float, side: float, colour: str, width: float) -> None:
     """A square around (x, y), which may reach beyond the axes."""
-    frame = Rectangle((x - side / 2, y - side / 2), side, side)
-    frame.set(fill=False, edgecolor=colour, linewidth=width, clip_on=False)
-    ax.add_patch(frame)
+    square = Rectangle((x - side / 2, y - side / 2), side, side)
+    square.set(fill=False, edgecolor=colour, linewidth=width, clip_on=False)
+    ax.add_patch(square)
 
 
 def show_grids(

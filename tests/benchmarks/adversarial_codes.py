@@ -92,7 +92,7 @@ def likeness(seed: int, digits: ImageData, plan: dict) -> list[dict]:
     seed_everything(seed)
     vaegan = VAEGAN(latent_dim=10, conv=True).to(device)
     train_vae_gan(vaegan, images, how["epochs"], weight=how["weight"], progress=False)
-    models = {"VAE/GAN": vaegan}
+    models = {}
     for name, start in (("VAE, σ² = 1", 0.0), ("VAE, σ² learned", how["start"])):
         seed_everything(seed)
         vae = ConvDecoderVAE(10, channels=16, likelihood="gaussian").to(device)
@@ -105,7 +105,7 @@ def likeness(seed: int, digits: ImageData, plan: dict) -> list[dict]:
         return vaegan.features(x.to(device)).detach().cpu()
 
     found = []
-    for name, model in models.items():
+    for name, model in {**models, "VAE/GAN": vaegan}.items():
         seed_everything(seed)
         with torch.no_grad():
             x_hat = model.decode_mean(model.encode_mean(x.to(device))).cpu()
