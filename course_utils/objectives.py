@@ -126,7 +126,9 @@ def resampled_bound(model: VAE, x: Tensor, num_samples: int) -> Tensor:
     num_samples = _check_batch(model, x, num_samples)
     z, log_q = model.posterior_draws(x, num_samples)
     with torch.no_grad():
-        log_w = model.log_prob_of(x, model.decode(z)) + model.log_prior(z) - log_q
+        few = max(1, CHUNK_ELEMENTS // max(1, len(x) * _widest(model)))
+        log_lik = torch.cat([model.log_prob_of(x, model.decode(part)) for part in z.split(few)])
+        log_w = log_lik + model.log_prior(z) - log_q
         share = torch.softmax(log_w, dim=0)  # (K, B)
         k = torch.multinomial(share.T, 1)[None, :, 0]  # (1, B)
         share = share.gather(0, k)[0, :, None]  # (B, 1)
@@ -137,6 +139,11 @@ def resampled_bound(model: VAE, x: Tensor, num_samples: int) -> Tensor:
     with _frozen(model):  # no gradient but the one that comes through z
         kept = log_joint - model.log_posterior(z, x)
     return torch.logsumexp(log_w, dim=0) - math.log(num_samples) + kept - kept.detach()
+
+
+def _widest(model: nn.Module) -> int:
+    """Units of the widest layer, not only of the output: D may be 2, and hundreds hidden."""
+    return max(len(p) for p in model.parameters() if p.dim())
 
 
 @contextmanager
@@ -177,8 +184,7 @@ def log_likelihood(model: VAE, x: Tensor, num_samples: int = 500, progress: bool
             raise ValueError(
                 f"x: expected pixels from 0 to 1 for Bernoulli variables, got {low:g} to {high:g}"
             )
-    # The widest layer, not only the output: D may be 2 with hundreds of hidden units.
-    width = max(len(p) for p in model.parameters() if p.dim())
+    width = _widest(model)
     per_draw = min(num_samples, max(1, CHUNK_ELEMENTS // width))
     rows = max(1, CHUNK_ELEMENTS // (per_draw * width))
     # One tensor for the results: many small ones, kept between large ones that come and go, would

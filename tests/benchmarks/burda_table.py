@@ -1,6 +1,6 @@
 """The table of Burda et al. (2016): VAE and IWAE, one and two layers of latents.
 
-    python tests/benchmarks/burda_table.py [--rows 4] [--minutes 7.5] [--quick]
+    python tests/benchmarks/burda_table.py [--rows 4 | --only 3] [--minutes 7.5] [--quick]
 
 Their networks (one layer: 784-200-200-50; two: 784-200-200-100-100-100-50; tanh, mirrored), their
 stochastic binarisation (pixels drawn anew for every batch, test digits once with seed 0), their
@@ -17,8 +17,9 @@ test digits, and no better on those that it was trained on: its weights had grow
 units stood at their ends.
 
 Rows are trained in the order of `ROWS`, the first `--rows` of them, in pieces that are kept; each
-finished row is written into the record at once. Seconds are of the processor, one core, so that
-other work beside it does not count.
+finished row is written into the record at once. `--only` takes one row and writes no record, so
+that two processes can share the work. Seconds are of the processor, one core, so that other work
+beside it does not count; those of a row that goes on from another contain that one's.
 """
 
 import math
@@ -55,14 +56,22 @@ class Row:
     k: int
     published: float
     epochs: int
+    after: "Row | None" = None  # the row whose finished network it goes on from
+
+    def shortened(self, epochs: int) -> "Row":
+        """The same, and the row that it goes on from, with so many passes."""
+        return replace(self, epochs=epochs, after=self.after and self.after.shortened(epochs))
 
 
+FIVE_DRAWS = Row("one layer, IWAE, K = 5", 1, "IWAE", 5, 85.54, 300)
+FIVE_DRAWS_TWICE = Row("two layers, IWAE, K = 5", 2, "IWAE", 5, 83.89, 300)
 ROWS = [
     Row("one layer, VAE, K = 1", 1, "VAE", 1, 86.76, 400),
-    Row("one layer, IWAE, K = 50", 1, "IWAE", 50, 84.78, 200),
-    Row("two layers, IWAE, K = 50", 2, "IWAE", 50, 82.90, 200),
+    FIVE_DRAWS,
+    Row("one layer, IWAE, K = 50", 1, "IWAE", 50, 84.78, 80, FIVE_DRAWS),
+    FIVE_DRAWS_TWICE,
+    Row("two layers, IWAE, K = 50", 2, "IWAE", 50, 82.90, 80, FIVE_DRAWS_TWICE),
     Row("two layers, VAE, K = 1", 2, "VAE", 1, 85.33, 400),
-    Row("one layer, IWAE, K = 5", 1, "IWAE", 5, 85.54, 400),
 ]
 
 
@@ -76,7 +85,8 @@ class Recipe:
     rate: float = 4e-3  # Adam's, at its peak
     falls: bool = True  # up to the peak in a fifth of the steps, then down to 0; or constant
     start_at_mean: bool = True  # the output's bias decodes every code to the mean image
-    one_draw: bool = True  # for K above 5: a gradient through one draw of the K, by its weight
+    one_draw: bool = True  # for K above 1: a gradient through one draw of the K, by its weight
+    going_on: float = 0.5  # of both peaks, for a row that goes on from another one's network
 
 
 RECIPE = Recipe()
@@ -91,7 +101,7 @@ PLAN = {
     "epochs": {row.name: row.epochs for row in ROWS},
     "samples": 5_000,
     "digits": 10_000,
-    "short_epochs": [20, 4],  # of the runs with something left out: K = 1, K = 50
+    "short_epochs": [20, 10],  # of the runs with something left out: K = 1, K = 5
     "held_out": 10_000,
     "compared_digits": [100, 200],  # for the estimator: by plain loops; by number of samples
     "sample_sizes": [500, 5_000, 50_000],
@@ -125,7 +135,7 @@ def loss_of(row: Row, recipe: Recipe, model: VAE, x: Tensor) -> Tensor:
     """What a row minimises, (B,)."""
     if row.bound == "VAE":
         return model.loss(x) if row.k == 1 else -log_weights(model, x, row.k).mean(0)
-    bound = resampled_bound if recipe.one_draw and row.k > 5 else iwae_bound
+    bound = resampled_bound if recipe.one_draw else iwae_bound
     return -bound(model, x, row.k)
 
 
@@ -135,13 +145,18 @@ def loss_of(row: Row, recipe: Recipe, model: VAE, x: Tensor) -> Tensor:
 class Training:
     """A network in training, which can be kept after any epoch and goes on bit for bit."""
 
-    def __init__(self, row: Row, recipe: Recipe, images: Tensor, epochs: int, seed: int):
+    def __init__(
+        self, row: Row, recipe: Recipe, images: Tensor, seed: int, start: "Training | None" = None
+    ):
         seed_everything(seed)
-        self.row, self.recipe, self.epochs, self.done = row, recipe, epochs, 0
-        self.images, self.seconds = images.flatten(1), 0.0
+        self.row, self.recipe, self.done = row, recipe, 0
+        self.images, self.seconds = images.flatten(1), start.seconds if start else 0.0
         self.model = network(row.layers).to(images.device)
-        if recipe.start_at_mean:
+        if start:
+            self.model.load_state_dict(start.model.state_dict())
+        elif recipe.start_at_mean:
             self.model.start_at_mean(images)
+        self.share = recipe.going_on if start else 1.0
         weights = list(self.model.parameters())
         matrices = [w for w in weights if w.dim() == 2 and recipe.matrices == "Muon"]
         rest = [w for w in weights if not any(w is m for m in matrices)]
@@ -158,12 +173,12 @@ class Training:
     def epoch(self) -> None:
         start = time.process_time()
         per_epoch = math.ceil(len(self.images) / self.recipe.batch)
-        steps = self.epochs * per_epoch
+        steps = self.row.epochs * per_epoch
         with denormals_flushed():
             for i, x in enumerate(self.batches(), self.done * per_epoch):
-                share = one_cycle(i, steps, 1.0)
+                share = one_cycle(i, steps, self.share)
                 if not self.recipe.falls and i > 0.2 * steps:
-                    share = 1.0
+                    share = self.share
                 loss = loss_of(self.row, self.recipe, self.model, x).mean()
                 self.model.zero_grad()
                 loss.backward()
@@ -189,19 +204,21 @@ class Training:
 
 
 def trained(
-    row: Row, recipe: Recipe, images: Tensor, epochs: int, seed: int, pieces: Pieces
+    row: Row, recipe: Recipe, images: Tensor, seed: int, pieces: Pieces
 ) -> Training | None:
     """A finished training; None where time ran out: the next call goes on."""
-    training = Training(row, recipe, images.to(pick_device()), epochs, seed)
-    key = f"{row.name} {asdict(recipe)} {len(images)} {epochs} {seed}"
-    path = pieces.folder / f"{short_hash(key)}.pt"
+    start = row.after and trained(row.after, recipe, images, seed, pieces)
+    if row.after and start is None:
+        return None
+    training = Training(row, recipe, images.to(pick_device()), seed, start)
+    path = pieces.folder / f"{short_hash(f'{row} {recipe} {len(images)} {seed}')}.pt"
     if path.exists():
         training.go_on_from(path)
-    while training.done < epochs:
+    while training.done < row.epochs:
         training.epoch()
-        if pieces.out_of_time() or training.done in (epochs, *range(0, epochs, 10)):
+        if pieces.out_of_time() or training.done in (row.epochs, *range(0, row.epochs, 10)):
             training.keep(path)
-        if pieces.out_of_time() and training.done < epochs:
+        if pieces.out_of_time() and training.done < row.epochs:
             return None
     training.model.requires_grad_(False)
     return training
@@ -242,8 +259,7 @@ def scored(model: VAE, row: Row, x: Tensor, plan: dict, pieces: Pieces) -> list[
 
 def measure(row: Row, digits: ImageData, plan: dict, pieces: Pieces) -> dict | None:
     """One row of the table; None where time ran out."""
-    epochs = plan["epochs"][row.name]
-    training = trained(row, RECIPE, digits.train_images, epochs, 0, pieces)
+    training = trained(row, RECIPE, digits.train_images, 0, pieces)
     if training is None:
         return None
     x = binarize(digits.test_images[: plan["digits"]], seed=0).to(pick_device())
@@ -253,13 +269,14 @@ def measure(row: Row, digits: ImageData, plan: dict, pieces: Pieces) -> dict | N
     nll, error = mean_and_error(-torch.tensor(log_p, dtype=torch.float64))
     seed_everything(0)
     found = {"row": row.name, "published_nll": row.published, "nll": nll, "standard_error": error}
+    epochs = f"{row.after.epochs} + {row.epochs}" if row.after else str(row.epochs)
     found |= {"active_units": active_units(training.model, x), "epochs": epochs}
     return found | {"digits": len(x), "training_cpu_seconds": round(training.seconds)}
 
 
 def estimator(row: Row, digits: ImageData, plan: dict, pieces: Pieces) -> dict | None:
     """The estimate beside plain loops in float64, and beside other numbers of samples."""
-    training = trained(row, RECIPE, digits.train_images, plan["epochs"][row.name], 0, pieces)
+    training = trained(row, RECIPE, digits.train_images, 0, pieces)
     if training is None:
         return None
     few, more = plan["compared_digits"]
@@ -283,17 +300,17 @@ def left_out(digits: ImageData, plan: dict, pieces: Pieces) -> list[dict]:
     """Short runs of the recipe, and of it without one item each, on held-out training digits."""
     images, judging = digits.train_images.tensor_split([-plan["held_out"]])
     x, found = binarize(judging, seed=0).to(pick_device()), []
-    tried = {"nothing": (RECIPE, 0), "nothing, K = 50": (RECIPE, 1), **WITHOUT}
+    tried = {"nothing": (RECIPE, 0), "nothing, K = 5": (RECIPE, 1), **WITHOUT}
     for name, (recipe, which) in tried.items():
 
-        def run(recipe=recipe, row=ROWS[which], epochs=plan["short_epochs"][which]):
-            training = trained(row, recipe, images, epochs, 10, pieces)
+        def run(recipe=recipe, row=ROWS[which].shortened(plan["short_epochs"][which])):
+            training = trained(row, recipe, images, 10, pieces)
             if training is None:
                 return None
             seed_everything(0)
             bound = torch.cat([iwae_bound(training.model, part, 50) for part in x.split(250)])
             seconds = round(training.seconds)
-            return {"row": row.name, "epochs": epochs, "cpu_seconds": seconds} | {
+            return {"row": row.name, "epochs": row.epochs, "cpu_seconds": seconds} | {
                 "nll": -bound.mean().item()
             }
 
@@ -306,12 +323,15 @@ def left_out(digits: ImageData, plan: dict, pieces: Pieces) -> list[dict]:
 
 
 def main() -> None:
-    given = options(__doc__, rows=len(ROWS))
+    given = options(__doc__, rows=len(ROWS), only=0)
     digits = digits_for(given)
     plan = PLAN | (QUICK if given.quick else {})
-    if given.quick:
-        plan["epochs"] = {row.name: 1 for row in ROWS}
+    table = [row.shortened(1) for row in ROWS] if given.quick else ROWS
     pieces, rows, more = Pieces("burda_table", plan, given), [], {}
+    if given.only:
+        row = table[given.only - 1]
+        pieces.get(row.name, lambda: measure(row, digits, plan, pieces))
+        return
 
     def save() -> None:
         if rows and not given.quick:
@@ -325,13 +345,13 @@ def main() -> None:
                 **more,
             )
 
-    for row in ROWS[: given.rows]:
+    for row in table[: given.rows]:
         found = pieces.get(row.name, lambda row=row: measure(row, digits, plan, pieces))
         if found:
             rows.append(found)
             save()
     if rows:
-        found = pieces.get("estimator", lambda: estimator(ROWS[0], digits, plan, pieces))
+        found = pieces.get("estimator", lambda: estimator(table[0], digits, plan, pieces))
         more |= {"estimator": found} if found else {}
     more |= {"left_out": left_out(digits, plan, pieces)}
     save()
