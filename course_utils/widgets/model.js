@@ -50,6 +50,12 @@ const computed = (() => {
         return x;
       };
     },
+    tanh() {
+      return (x) => {
+        for (let i = 0; i < x.length; i++) x[i] = Math.tanh(x[i]);
+        return x;
+      };
+    },
     // Each input pixel adds its kernel, times its value, to the output. Sizes are (rows, columns).
     transposed({ channels: [cIn, cOut], from: [h, w], to: [H, W], kernel, stride, padding, weight, bias }) {
       const k = halves(weight); // (cIn, cOut, kernel rows, kernel columns)

@@ -99,6 +99,8 @@ def _page_layers(decoder: list[nn.Module], latent_dim: int) -> list[dict[str, An
             shape = (layer.out_features,)
         elif isinstance(layer, nn.ReLU):
             layers.append({"kind": "relu"})
+        elif isinstance(layer, nn.Tanh):
+            layers.append({"kind": "tanh"})
         elif isinstance(layer, nn.Unflatten):
             shape = tuple(layer.unflattened_size)
         elif isinstance(layer, nn.Flatten):
@@ -108,7 +110,7 @@ def _page_layers(decoder: list[nn.Module], latent_dim: int) -> list[dict[str, An
             shape = (layer.out_channels, *layers[-1]["to"])
         else:
             raise ValueError(
-                "decoder: expected Linear, ReLU, Unflatten, Flatten and ConvTranspose2d layers, "
+                "decoder: expected Linear, ReLU, Tanh, Unflatten, Flatten, ConvTranspose2d layers, "
                 f"as in models.VAE and models.ConvVAE, got {_named(layer)}"
             )
     return layers
@@ -256,7 +258,7 @@ def export_html(
     Args:
         model: `VAE`, `LinearVAE`, `ConvVAE`, `Autoencoder`, or one like them, of one unit or more:
             as for `LatentTraversal`, and in `decoder` the layers that make `decode_mean(z)`,
-            followed by a sigmoid where `outputs_logits` is true. They may be Linear, ReLU,
+            followed by a sigmoid where `outputs_logits` is true. They may be Linear, ReLU, Tanh,
             Unflatten, Flatten and ConvTranspose2d, with batch normalisation right after a layer
             that has weights, and dropout: the page computes as the model in evaluation mode.
         path: the file, in a folder that exists. Written whole or not at all.

@@ -3,7 +3,8 @@
     python tests/benchmarks/make_checkpoints.py [NAME ...]
 
 Dynamic binarisation, seed 0. Notebooks start from them where there is no time to train: two VAEs,
-a series of small two-dimensional ones along β, the weight of the KL, and a conditional VAE.
+a series of small two-dimensional ones along β, the weight of the KL, and a conditional VAE. Two
+more come from `burda_table.py`, because they take an hour each: mnist-burda-1, mnist-burda-50.
 """
 
 import sys

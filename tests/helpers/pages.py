@@ -33,6 +33,7 @@ MODELS = {
     "autoencoder": lambda: Autoencoder(2, 40),
     "one unit": lambda: VAE(1, 40),
     "deeper": lambda: DeepVAE(2, 40, 1, 2),
+    "with tanh": lambda: DeepVAE(2, 40, 1, 2, activation="tanh"),
     "with a mixture as prior": lambda: MixturePriorVAE(2, 40, 5),
 }
 

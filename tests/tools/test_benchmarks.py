@@ -114,15 +114,28 @@ def burda(record):
 def test_table_of_burda_trains_on_where_it_stopped(burda, record, layers):
     """Bit for bit, and one epoch at least in every run, however short."""
     images = torch.randint(0, 256, (700, 28, 28), dtype=torch.uint8)
-    row = burda.Row("trial", layers, "IWAE", 8, 84.78, 3)
+    earlier = burda.Row("earlier", layers, "IWAE", 5, 85.54, 1)
+    row = burda.Row("trial", layers, "IWAE", 8, 84.78, 2, earlier)
     ends = []
-    for minutes, runs in ((1.0, 1), (0.0, 3)):
+    for minutes, runs in ((1.0, 1), (0.0, 2)):
         pieces = record.Pieces("burda_table", minutes, given(minutes))
         for run in range(runs):
-            training = burda.trained(row, burda.RECIPE, images, 3, 0, pieces)
+            training = burda.trained(row, burda.RECIPE, images, 0, pieces)
             assert (training is not None) == (run == runs - 1)
         ends.append(weights_of(training.model))
     assert_same(*ends)
+
+
+def test_a_row_goes_on_from_the_network_of_another(burda, record):
+    """Its first weights are the last ones of that row, and its rates half as high."""
+    images = torch.randint(0, 256, (60, 28, 28), dtype=torch.uint8)
+    pieces = record.Pieces("burda_table", 1.0, given(1.0))
+    earlier = burda.trained(burda.Row("a", 1, "VAE", 1, 0.0, 1), burda.RECIPE, images, 0, pieces)
+    later = burda.Training(burda.Row("b", 1, "VAE", 1, 0.0, 1), burda.RECIPE, images, 0, earlier)
+    assert_same(weights_of(earlier.model), weights_of(later.model))
+    assert later.share == 0.5 * earlier.share and later.seconds == earlier.seconds
+    later.epoch()
+    assert all(p.requires_grad for p in later.model.parameters())
 
 
 def test_networks_of_burda_s_table_have_the_paper_s_layers(burda):

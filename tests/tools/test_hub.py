@@ -3,9 +3,11 @@
 `make test-publish` runs what needs the hub. Ten users at once: tests/benchmarks/class_of_ten.py.
 """
 
+import asyncio
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 
@@ -14,7 +16,10 @@ import pytest
 import yaml
 from helpers.hub import CONFIG, GUIDE, Hub, Kernel, cells_of, pages_into, stack
 from helpers.unix_users import is_user, processes_of, skip_without
+from jupyter_client.ioloop.manager import AsyncIOLoopKernelManager
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from traitlets.config import Config
+from traitlets.config.loader import KVArgParseConfigLoader
 
 from course_utils.files import CHECKOUT, data_root
 
@@ -64,6 +69,45 @@ def test_kubernetes_gets_the_same_settings():
     assert mount["mountPath"] == environment(c)["COURSE_DATA"]
     idle = f"--timeout={VALUES['cull']['timeout']}"
     assert VALUES["cull"]["enabled"] and idle in c.JupyterHub.services[0]["command"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a hub's users are those of Linux")
+@pytest.mark.slow
+def test_a_kernel_whose_port_another_took_starts_on_new_ports():
+    """As when ten start at once. Without the setting it tries the taken port until it gives up."""
+    config = KVArgParseConfigLoader(loaded().Spawner.args.get_value([])).load_config()
+    with pytest.MonkeyPatch.context() as patch, socket.socket() as other:
+        write = AsyncIOLoopKernelManager.write_connection_file
+
+        def write_and_lose_one(kernel, **how):
+            write(kernel, **how)
+            if other.getsockname()[1] == 0:
+                other.bind(("127.0.0.1", kernel.control_port))
+                other.listen()
+
+        patch.setattr(AsyncIOLoopKernelManager, "write_connection_file", write_and_lose_one)
+        taken, answered_on = asyncio.run(start_a_kernel(config, other))
+    assert taken != answered_on
+
+
+async def start_a_kernel(config: Config, other: socket.socket) -> tuple[int, int]:
+    """The port that the other one took, and the one on which the kernel answered in the end."""
+    kernels = AsyncMappingKernelManager(config=config)
+    kernel = kernels.get_kernel(await kernels.start_kernel())
+    try:
+        for _ in range(60):
+            client = kernel.client()
+            client.start_channels()
+            try:
+                await client.wait_for_ready(timeout=2)
+                return other.getsockname()[1], kernel.control_port
+            except RuntimeError:  # not yet
+                await asyncio.sleep(1)
+            finally:
+                client.stop_channels()
+        raise TimeoutError("the kernel never answered")
+    finally:
+        await kernels.shutdown_all(now=True)
 
 
 def test_the_guide_names_the_folders_of_the_configuration():

@@ -17,6 +17,10 @@ c.Spawner.environment.update(
         "OMP_NUM_THREADS": "1",
     }
 )
+# A kernel's ports are chosen a second before it takes them, so another user's kernel may take one
+# first. Then Jupyter starts it on new ports, but only without this cache.
+c.Spawner.args.extend(["--KernelManager.cache_ports=False"])
+
 c.Spawner.default_url = "/lab/tree/vae-course/notebooks/start_here.ipynb"
 
 # Two notebooks at once. Systemd and Kubernetes enforce it; a hub that starts plain processes, as
