@@ -110,8 +110,8 @@ def _page_layers(decoder: list[nn.Module], latent_dim: int) -> list[dict[str, An
             shape = (layer.out_channels, *layers[-1]["to"])
         else:
             raise ValueError(
-                "decoder: expected Linear, ReLU, Tanh, Unflatten, Flatten, ConvTranspose2d layers, "
-                f"as in models.VAE and models.ConvVAE, got {_named(layer)}"
+                "decoder: expected Linear, ReLU, Tanh, Unflatten, Flatten and ConvTranspose2d "
+                f"layers, as in models.VAE and models.ConvVAE, got {_named(layer)}"
             )
     return layers
 

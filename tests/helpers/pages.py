@@ -75,6 +75,8 @@ def decoded(content, z):
             x = x.flatten(1) @ weight + numbers(layer["bias"])
         elif layer["kind"] == "relu":
             x = x.relu()
+        elif layer["kind"] == "tanh":
+            x = x.tanh()
         else:
             channels, kernel = layer["channels"], layer["kernel"]
             weight = numbers(layer["weight"]).view(*channels, *kernel)

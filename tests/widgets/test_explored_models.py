@@ -289,7 +289,8 @@ def test_codes_numbers_and_units_may_be_of_any_library():
         live.undo()
     for number in (np.int64(4), torch.tensor(4), 4.0):
         live.encode_image(number)
-        assert torch.equal(live.z, live.codes[4]) and live.number.value == 4
+        # Encoded alone and among others: on some machines the last bit differs.
+        assert torch.allclose(live.z, live.codes[4], atol=1e-6) and live.number.value == 4
         live.undo()
 
 
