@@ -16,8 +16,9 @@ of 100, -91.9 (194 seconds in place of 304). At 0.05 a run of 1,300 passes ended
 test digits, and no better on those that it was trained on: its weights had grown until the tanh
 units stood at their ends.
 
-A short run is a poor judge of a long one: in 20 passes the recipe is worse than Adam alone or a rate
-that does not fall, by 1.2 and 1.3 nats. One draw in place of all saves nothing with K = 5.
+A short run is a poor judge of a long one: in 20 passes the recipe is worse than Adam alone, or
+than a rate that does not fall, by 1.2 and 1.3 nats. One draw in place of all saves nothing with
+K = 5.
 
 Rows are trained in the order of `ROWS`, the first `--rows` of them, in pieces that are kept; each
 finished row is written into the record at once. `--only` takes one row and writes no record, so
