@@ -290,6 +290,8 @@ def measure(row: Row, digits: ImageData, plan: dict, pieces: Pieces) -> dict | N
     found = {"row": row.name, "published_nll": row.published, "nll": nll, "standard_error": error}
     epochs = f"{row.after.epochs} + {row.epochs}" if row.after else str(row.epochs)
     found |= {"active_units": active_units(training.model, x), "epochs": epochs}
+    if row in ROWS and row.name in TRAVEL:  # not in a quick trial, whose rows are shortened
+        save_checkpoint(CHECKPOINTS / f"{TRAVEL[row.name]}.pt", training.model, half=True)
     return found | {"digits": len(x), "training_cpu_seconds": round(training.seconds)}
 
 
@@ -369,9 +371,6 @@ def main() -> None:
         found = pieces.get(row.name, lambda row=row: measure(row, digits, plan, pieces))
         if found:
             rows.append(found | {"published_active": ACTIVE[row.name]})
-        if found and row.name in TRAVEL and not given.quick:
-            finished = trained(row, RECIPE, digits.train_images, 0, pieces)
-            save_checkpoint(CHECKPOINTS / f"{TRAVEL[row.name]}.pt", finished.model, half=True)
             save()
     if rows:
         found = pieces.get("estimator", lambda: estimator(table[0], digits, plan, pieces))
