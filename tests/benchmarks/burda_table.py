@@ -21,11 +21,13 @@ than a rate that does not fall, by 1.2 and 1.3 nats. One draw in place of all sa
 K = 5.
 
 Rows are trained in the order of `ROWS`, the first `--rows` of them, in pieces that are kept; each
-finished row is written into the record at once. `--only` takes one row and writes no record, so
-that two processes can share the work. Seconds are of the processor, one core, so that other work
-beside it does not count; those of a row that goes on from another contain that one's.
+finished row is put into the record at once, beside those of earlier runs with the same plan.
+`--only` takes one row, so that two processes, or two days, can share the work. Seconds are of the
+processor, one core, so that other work beside it does not count; those of a row that goes on from
+another contain that one's.
 """
 
+import datetime
 import math
 import time
 from collections.abc import Iterator
@@ -35,10 +37,10 @@ from pathlib import Path
 import torch
 from four_parts import active_units, mean_and_error
 from muon import Muon
-from record import Pieces, digits_for, options, print_table, save_result, short_hash
+from record import Pieces, digits_for, machine, options, print_table, save_result, short_hash
 from torch import Tensor, nn
 
-from course_utils.data import ImageData, binarize, scaled
+from course_utils.data import ImageData, binarize, load_result, scaled
 from course_utils.models import VAE, DeepVAE, TwoLayerVAE
 from course_utils.models.layers import mlp
 from course_utils.objectives import iwae_bound, log_likelihood, log_weights, resampled_bound
@@ -47,6 +49,7 @@ from course_utils.training import CHECKPOINTS, save_checkpoint
 from course_utils.training.loop import denormals_flushed
 from course_utils.training.steps import one_cycle
 
+NAME = "burda_table"
 SOURCE, THEIRS = "Burda, Grosse and Salakhutdinov (2016), table 1", sum(3**i for i in range(8))
 BLOCK = 250  # test digits of one piece
 
@@ -60,38 +63,32 @@ class Row:
     bound: str  # "VAE" averages log weights over the draws, "IWAE" takes the log of their average
     k: int
     published: float
+    published_active: str  # latents that vary with the image, of each layer of theirs
     epochs: int
     after: "Row | None" = None  # the row whose finished network it goes on from
+    travels_as: str = ""  # its network goes with the package, in half precision
 
     def shortened(self, epochs: int) -> "Row":
         """The same, and the row that it goes on from, with so many passes."""
-        return replace(self, epochs=epochs, after=self.after and self.after.shortened(epochs))
+        after = self.after and self.after.shortened(epochs)
+        return replace(self, epochs=epochs, after=after, travels_as="")
 
 
-FIVE_DRAWS = Row("one layer, IWAE, K = 5", 1, "IWAE", 5, 85.54, 300)
-FIVE_DRAWS_TWICE = Row("two layers, IWAE, K = 5", 2, "IWAE", 5, 83.89, 300)
+FIVE_DRAWS = Row("one layer, IWAE, K = 5", 1, "IWAE", 5, 85.54, "22", 300)
+FIVE_DRAWS_TWICE = Row("two layers, IWAE, K = 5", 2, "IWAE", 5, 83.89, "21 + 5", 300)
 ROWS = [
-    Row("one layer, VAE, K = 1", 1, "VAE", 1, 86.76, 400),
+    Row("one layer, VAE, K = 1", 1, "VAE", 1, 86.76, "19", 400, travels_as="mnist-burda-1"),
     FIVE_DRAWS,
-    Row("one layer, IWAE, K = 50", 1, "IWAE", 50, 84.78, 80, FIVE_DRAWS),
+    Row(
+        "one layer, IWAE, K = 50",
+        *(1, "IWAE", 50, 84.78, "25", 80),
+        after=FIVE_DRAWS,
+        travels_as="mnist-burda-50",
+    ),
     FIVE_DRAWS_TWICE,
-    Row("two layers, IWAE, K = 50", 2, "IWAE", 50, 82.90, 80, FIVE_DRAWS_TWICE),
-    Row("two layers, VAE, K = 1", 2, "VAE", 1, 85.33, 400),
+    Row("two layers, IWAE, K = 50", 2, "IWAE", 50, 82.90, "26 + 7", 80, after=FIVE_DRAWS_TWICE),
+    Row("two layers, VAE, K = 1", 2, "VAE", 1, 85.33, "16 + 5", 400),
 ]
-
-
-ACTIVE = {  # how many latents vary with the image, of each layer of theirs
-    "one layer, VAE, K = 1": "19",
-    "one layer, IWAE, K = 5": "22",
-    "one layer, IWAE, K = 50": "25",
-    "two layers, IWAE, K = 5": "21 + 5",
-    "two layers, IWAE, K = 50": "26 + 7",
-    "two layers, VAE, K = 1": "16 + 5",
-}
-TRAVEL = {  # networks that go with the package, in half precision, for notebooks 06 and 07
-    "one layer, VAE, K = 1": "mnist-burda-1",
-    "one layer, IWAE, K = 50": "mnist-burda-50",
-}
 
 
 @dataclass(frozen=True)
@@ -290,9 +287,11 @@ def measure(row: Row, digits: ImageData, plan: dict, pieces: Pieces) -> dict | N
     found = {"row": row.name, "published_nll": row.published, "nll": nll, "standard_error": error}
     epochs = f"{row.after.epochs} + {row.epochs}" if row.after else str(row.epochs)
     found |= {"active_units": active_units(training.model, x), "epochs": epochs}
-    if row in ROWS and row.name in TRAVEL:  # not in a quick trial, whose rows are shortened
-        save_checkpoint(CHECKPOINTS / f"{TRAVEL[row.name]}.pt", training.model, half=True)
-    return found | {"digits": len(x), "training_cpu_seconds": round(training.seconds)}
+    if row.travels_as:
+        save_checkpoint(CHECKPOINTS / f"{row.travels_as}.pt", training.model, half=True)
+    found |= {"digits": len(x), "training_cpu_seconds": round(training.seconds)}
+    where = {"processor": machine()["processor"], "date": datetime.date.today().isoformat()}
+    return found | {"published_active": row.published_active} | where
 
 
 def estimator(row: Row, digits: ImageData, plan: dict, pieces: Pieces) -> dict | None:
@@ -344,43 +343,50 @@ def left_out(digits: ImageData, plan: dict, pieces: Pieces) -> list[dict]:
 # --- all of it -----------------------------------------------------------------------------------
 
 
+def save(new: dict, more: dict, plan: dict) -> list[dict]:
+    """Put finished rows, by name, and other parts into the record. Its rows, in their order.
+
+    What earlier runs recorded by the same plan stays, with processor and date: they take hours.
+    """
+    try:
+        before = load_result(NAME)
+    except FileNotFoundError:
+        before = {}
+    if before.get("plan") != plan:
+        before = {}
+    if before:
+        where = {"processor": before["machine"]["processor"], "date": before["date"]}
+        new = {row["row"]: where | row for row in before["rows"]} | new
+    rows = [new[row.name] for row in ROWS if row.name in new]
+    parts = {part: before[part] for part in ("estimator", "left_out") if part in before} | more
+    what = "negative log-likelihood in nats, stochastic binarisation, lower is better"
+    published = {"source": SOURCE, "epochs": THEIRS}
+    save_result(NAME, what=what, published=published, plan=plan, seed=0, rows=rows, **parts)
+    return rows
+
+
 def main() -> None:
     given = options(__doc__, rows=len(ROWS), only=0)
     digits = digits_for(given)
     plan = PLAN | (QUICK if given.quick else {})
     table = [row.shortened(1) for row in ROWS] if given.quick else ROWS
-    pieces, rows, more = Pieces("burda_table", plan, given), [], {}
-    if given.only:
-        row = table[given.only - 1]
-        pieces.get(row.name, lambda: measure(row, digits, plan, pieces))
-        return
-
-    def save() -> None:
-        if rows and not given.quick:
-            save_result(
-                "burda_table",
-                what="negative log-likelihood in nats, stochastic binarisation, lower is better",
-                published={"source": SOURCE, "epochs": THEIRS},
-                plan=plan,
-                seed=0,
-                rows=rows,
-                **more,
-            )
-
-    for row in table[: given.rows]:
+    pieces, rows, more = Pieces(NAME, plan, given), {}, {}
+    for row in [table[given.only - 1]] if given.only else table[: given.rows]:
         found = pieces.get(row.name, lambda row=row: measure(row, digits, plan, pieces))
         if found:
-            rows.append(found | {"published_active": ACTIVE[row.name]})
-            save()
-    if rows:
+            rows[row.name] = found
+            if not given.quick:
+                save({row.name: found}, {}, plan)
+    if not given.only:
         found = pieces.get("estimator", lambda: estimator(table[0], digits, plan, pieces))
-        more |= {"estimator": found} if found else {}
-    more |= {"left_out": left_out(digits, plan, pieces)}
-    save()
+        more = {"estimator": found} if found else {}
+        if short := left_out(digits, plan, pieces):
+            more["left_out"] = short
+            print_table(short)
+        if more and not given.quick:
+            save({}, more, plan)
     if rows:
-        print_table(rows)
-    if more["left_out"]:
-        print_table(more["left_out"])
+        print_table(list(rows.values()))
     pieces.finished()
 
 

@@ -114,8 +114,8 @@ def burda(record):
 def test_table_of_burda_trains_on_where_it_stopped(burda, record, layers):
     """Bit for bit, and one epoch at least in every run, however short."""
     images = torch.randint(0, 256, (700, 28, 28), dtype=torch.uint8)
-    earlier = burda.Row("earlier", layers, "IWAE", 5, 85.54, 1)
-    row = burda.Row("trial", layers, "IWAE", 8, 84.78, 2, earlier)
+    earlier = burda.Row("earlier", layers, "IWAE", 5, 85.54, "22", 1)
+    row = burda.Row("trial", layers, "IWAE", 8, 84.78, "25", 2, earlier)
     ends = []
     for minutes, runs in ((1.0, 1), (0.0, 2)):
         pieces = record.Pieces("burda_table", minutes, given(minutes))
@@ -130,12 +130,28 @@ def test_a_row_goes_on_from_the_network_of_another(burda, record):
     """Its first weights are the last ones of that row, and its rates half as high."""
     images = torch.randint(0, 256, (60, 28, 28), dtype=torch.uint8)
     pieces = record.Pieces("burda_table", 1.0, given(1.0))
-    earlier = burda.trained(burda.Row("a", 1, "VAE", 1, 0.0, 1), burda.RECIPE, images, 0, pieces)
-    later = burda.Training(burda.Row("b", 1, "VAE", 1, 0.0, 1), burda.RECIPE, images, 0, earlier)
+    row = burda.Row("trial", 1, "VAE", 1, 86.76, "19", 1)
+    earlier = burda.trained(row, burda.RECIPE, images, 0, pieces)
+    later = burda.Training(row, burda.RECIPE, images, 0, earlier)
     assert_same(weights_of(earlier.model), weights_of(later.model))
     assert later.share == 0.5 * earlier.share and later.seconds == earlier.seconds
     later.epoch()
     assert all(p.requires_grad for p in later.model.parameters())
+
+
+def test_a_finished_row_stands_beside_those_of_earlier_runs(burda, record, monkeypatch, capsys):
+    """In the table's order; those of another plan go."""
+    path = record.RESULTS / "burda_table.json"
+    monkeypatch.setattr(burda, "load_result", lambda name: json.loads(path.read_text()))
+    here = {"processor": "some", "date": "2026-01-01"}
+    one, two, other = ({"row": row.name, "nll": 80.0} | here for row in burda.ROWS[:3])
+    assert burda.save({two["row"]: two}, {"left_out": []}, {"plan": 1}) == [two]
+    assert burda.save({one["row"]: one}, {}, {"plan": 1}) == [one, two]
+    assert json.loads(path.read_text())["left_out"] == []
+    better = two | {"nll": 79.0}
+    assert burda.save({two["row"]: better}, {}, {"plan": 1}) == [one, better]
+    assert burda.save({other["row"]: other}, {}, {"plan": 2}) == [other]
+    assert "left_out" not in json.loads(path.read_text())
 
 
 def test_networks_of_burda_s_table_have_the_paper_s_layers(burda):
@@ -161,7 +177,7 @@ def test_losses_of_burda_s_rows_are_bounds_of_the_right_order(burda):
     model, x = burda.network(1), (torch.rand(10, 784) < 0.5).float()
     bounds = {}
     for name, k in (("VAE", 1), ("VAE", 5), ("IWAE", 5), ("IWAE", 50)):
-        row = burda.Row("trial", 1, name, k, 0.0, 1)
+        row = burda.Row("trial", 1, name, k, 0.0, "", 1)
         with torch.no_grad():
             draws = [-burda.loss_of(row, burda.RECIPE, model, x).mean() for _ in range(100)]
         draws = torch.stack(draws)
